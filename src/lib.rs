@@ -1,0 +1,3 @@
+//! Backline.
+pub mod command;
+pub mod config;

@@ -1,0 +1,48 @@
+//! Every module type in one table; the only place where a type is named in code.
+
+use crate::module::{Happening, Io, Module, ModuleType, Setup};
+
+/// One row: a module type and its functions on plain words. Words (`u32`), because that is how state is kept
+/// and copied in shared memory.
+pub struct Entry {
+    /// The panel.
+    pub panel: ModuleType,
+    /// Words of state.
+    pub state_words: usize,
+    /// Samples of line for this setup.
+    pub line_samples: fn(&Setup<'_>) -> usize,
+    /// Writes the state before the first frame.
+    pub init: fn(&Setup<'_>, &mut [u32]),
+    /// Something happens just before the next frame. Real-time safe.
+    pub happen: fn(&mut [u32], Happening),
+    /// Renders a stretch. Real-time safe.
+    pub render: fn(&mut [u32], &mut Io<'_>),
+}
+
+/// The state behind `words`, which came from an [`Entry`] of the same type and so have its size.
+fn state<M: Module>(words: &mut [u32]) -> &mut M {
+    bytemuck::from_bytes_mut(&mut bytemuck::cast_slice_mut(words)[..size_of::<M>()])
+}
+
+const fn entry<M: Module>() -> Entry {
+    assert!(align_of::<M>() <= align_of::<u32>() && size_of::<M>().is_multiple_of(4), "state is whole words");
+    assert!(size_of::<M>() / 4 <= crate::module::MAX_STATE_WORDS, "state fits a cell");
+    assert!(M::TYPE.params.len() <= crate::module::MAX_PARAMS && M::TYPE.inputs.len() <= crate::module::MAX_PORTS);
+    Entry {
+        panel: M::TYPE,
+        state_words: size_of::<M>() / 4,
+        line_samples: M::line_samples,
+        init: |setup, words| *state::<M>(words) = M::new(setup),
+        happen: |words, happening| state::<M>(words).happen(happening),
+        render: |words, io| state::<M>(words).render(io),
+    }
+}
+
+/// Every type, in the order they are listed to users. A type's place in this table is its number in shared
+/// memory; engine and workers are built together, and the build id in the segment header says so.
+pub static CATALOGUE: &[Entry] = &[];
+
+/// The row and number of a type.
+pub fn find(name: &str) -> Option<(usize, &'static Entry)> {
+    CATALOGUE.iter().enumerate().find(|(_, entry)| entry.panel.name == name)
+}

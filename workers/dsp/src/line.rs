@@ -1,0 +1,41 @@
+//! A delay line in memory that somebody else may be reading: a ring of samples, appended to and never
+//! changed in place.
+//!
+//! The words live in a worker's arena (or, in process, on the heap). They are atomics because a worker that
+//! takes a module over copies them while the old one may still be running; all accesses are relaxed and
+//! compile to plain moves.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// A ring of `f32` samples, as long as the module asked for at creation.
+#[derive(Clone, Copy)]
+pub struct Line<'a>(&'a [AtomicU32]);
+
+impl<'a> Line<'a> {
+    /// A line over `words`, each one sample's bits. Real-time safe.
+    pub fn new(words: &'a [AtomicU32]) -> Self {
+        Self(words)
+    }
+
+    /// Samples in the ring.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True for a module that asked for no line.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The sample at `index`, or silence outside the ring. Real-time safe.
+    pub fn read(&self, index: usize) -> f32 {
+        self.0.get(index).map_or(0.0, |word| f32::from_bits(word.load(Relaxed)))
+    }
+
+    /// Appends at `index`; ignored outside the ring. Real-time safe.
+    pub fn write(&self, index: usize, sample: f32) {
+        if let Some(word) = self.0.get(index) {
+            word.store(sample.to_bits(), Relaxed);
+        }
+    }
+}
