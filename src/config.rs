@@ -1,7 +1,24 @@
-//! Vocabulary: every setting with unit, default and range; checked once, before anything is started.
+//! Vocabulary: every setting with unit, default, range and origin; checked once, before anything is started.
+//!
+//! In: layers of settings, strongest first: command line, `[settings]` of the patch, `backline.toml`.
+//! Out: [`Settings`] that hold, and for each where it came from.
+//! Thread: main, at start. Refused: unknown keys of `backline.toml`, values out of range, an address that other
+//! machines reach without a word about who may.
+//!
+//! Reading order: this file, [`key`] (the table of settings), [`layer`] (where values come from), [`mod@resolve`].
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+pub mod key;
+pub mod layer;
+pub mod resolve;
+
+pub use key::{Key, parse_address};
+pub use layer::Layer;
+pub use resolve::{Resolved, load, resolve};
 
 /// Which clock drives the block cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +33,23 @@ pub enum AudioClock {
     Null,
 }
 
+impl AudioClock {
+    /// Every clock, in the order of the help text.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Cpal, Self::Jack, Self::Null];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpal => "cpal",
+            Self::Jack => "jack",
+            Self::Null => "null",
+        }
+    }
+}
+
 /// Everything the engine is told at start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Clock of the block cycle.
     pub audio: AudioClock,
@@ -31,6 +63,10 @@ pub struct Settings {
     pub workers: usize,
     /// Where OSC arrives; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Networks that may send OSC, besides this machine. Empty: see `insecure`.
+    pub allow: Vec<IpNet>,
+    /// Anybody who can reach `listen` may send OSC.
+    pub insecure: bool,
     /// File to record the output to.
     pub record: Option<PathBuf>,
     /// Name of the session; two engines of one name exclude each other.
@@ -46,3 +82,140 @@ pub struct Settings {
     /// Connections the whole engine accepts, 1..=4,096.
     pub max_connections: usize,
 }
+
+impl Default for Settings {
+    /// What holds when nobody says anything else; the number of workers is twice that of the cores we may use.
+    fn default() -> Self {
+        Self {
+            audio: AudioClock::Auto,
+            device: None,
+            rate_hz: 48_000,
+            block_frames: 128,
+            workers: (2 * usable_cores()).min(key::MAX_WORKERS),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            allow: Vec::new(),
+            insecure: false,
+            record: None,
+            session: None,
+            lookahead_blocks: 0,
+            wants_realtime: true,
+            arena_mib: 16,
+            max_modules: 1_024,
+            max_connections: 4_096,
+        }
+    }
+}
+
+/// Where OSC arrives unless told otherwise.
+pub const DEFAULT_PORT: u16 = 57_190;
+
+/// Cores this process may run on. To be asked before any thread is pinned: it sees the caller's own mask.
+pub fn usable_cores() -> usize {
+    core_affinity::get_core_ids().map_or(1, |cores| cores.len().max(1))
+}
+
+/// Settings were refused; nothing has been started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A settings file that cannot be read.
+    #[error("cannot read the settings in {path}; mend it, or name another with --config")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A settings file that is not TOML.
+    #[error("{path}, line {line}: this is not TOML: {problem}")]
+    Syntax {
+        /// Which.
+        path: String,
+        /// Where.
+        line: usize,
+        /// In the words of the parser.
+        problem: String,
+    },
+    /// A key that means nothing.
+    #[error("there is no setting '{name}' ({origin}){hint}")]
+    UnknownKey {
+        /// As written.
+        name: String,
+        /// Where from.
+        origin: Origin,
+        /// Nearest and known names.
+        hint: String,
+    },
+    /// A setting about this machine, in a file about music.
+    #[error(
+        "{key} cannot be set by a patch ({origin}); say {flag} on the command line, or {key} in backline.toml"
+    )]
+    NotInPatch {
+        /// Which.
+        key: &'static str,
+        /// Its option.
+        flag: &'static str,
+        /// Where from.
+        origin: Origin,
+    },
+    /// A value that will not do.
+    #[error("{key} cannot be {value} ({origin}): it takes {wanted}")]
+    BadValue {
+        /// Which.
+        key: &'static str,
+        /// As written.
+        value: String,
+        /// Where from.
+        origin: Origin,
+        /// Range and unit, or words.
+        wanted: String,
+    },
+    /// An address other machines can reach.
+    #[error(
+        "listen {listen} ({origin}) lets other machines in; \
+         say which, as in --allow 192.168.1.0/24, or let anybody in with --insecure"
+    )]
+    Exposed {
+        /// The address.
+        listen: SocketAddr,
+        /// Where from.
+        origin: Origin,
+    },
+}
+
+/// Who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody.
+    Default,
+    /// A line of `backline.toml` or of the file given by `--config`.
+    File {
+        /// Which file.
+        path: String,
+        /// Where in it.
+        line: usize,
+    },
+    /// A line of the patch's `[settings]`.
+    Patch {
+        /// Which file.
+        path: String,
+        /// Where in it.
+        line: usize,
+    },
+    /// An option.
+    CommandLine(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{path}, line {line}"),
+            Self::Patch { path, line } => write!(f, "patch {path}, line {line}"),
+            Self::CommandLine(flag) => write!(f, "command line, {flag}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

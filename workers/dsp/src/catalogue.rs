@@ -1,6 +1,9 @@
 //! Every module type in one table; the only place where a type is named in code.
 
 use crate::module::{Happening, Io, Module, ModuleType, Setup};
+use crate::{
+    adsr::Adsr, delay::Delay, lfo::Lfo, mix::Mix, noise::Noise, out::Out, vca::Vca, vcf::Vcf, vco::Vco,
+};
 
 /// One row: a module type and its functions on plain words. Words (`u32`), because that is how state is kept
 /// and copied in shared memory.
@@ -25,9 +28,17 @@ fn state<M: Module>(words: &mut [u32]) -> &mut M {
 }
 
 const fn entry<M: Module>() -> Entry {
-    assert!(align_of::<M>() <= align_of::<u32>() && size_of::<M>().is_multiple_of(4), "state is whole words");
-    assert!(size_of::<M>() / 4 <= crate::module::MAX_STATE_WORDS, "state fits a cell");
-    assert!(M::TYPE.params.len() <= crate::module::MAX_PARAMS && M::TYPE.inputs.len() <= crate::module::MAX_PORTS);
+    assert!(
+        align_of::<M>() <= align_of::<u32>() && size_of::<M>().is_multiple_of(4),
+        "state is whole words"
+    );
+    assert!(
+        size_of::<M>() / 4 <= crate::module::MAX_STATE_WORDS,
+        "state fits a cell"
+    );
+    assert!(
+        M::TYPE.params.len() <= crate::module::MAX_PARAMS && M::TYPE.inputs.len() <= crate::module::MAX_PORTS
+    );
     Entry {
         panel: M::TYPE,
         state_words: size_of::<M>() / 4,
@@ -40,9 +51,22 @@ const fn entry<M: Module>() -> Entry {
 
 /// Every type, in the order they are listed to users. A type's place in this table is its number in shared
 /// memory; engine and workers are built together, and the build id in the segment header says so.
-pub static CATALOGUE: &[Entry] = &[];
+pub static CATALOGUE: &[Entry] = &[
+    entry::<Vco>(),
+    entry::<Lfo>(),
+    entry::<Noise>(),
+    entry::<Vcf>(),
+    entry::<Vca>(),
+    entry::<Adsr>(),
+    entry::<Mix>(),
+    entry::<Delay>(),
+    entry::<Out>(),
+];
 
 /// The row and number of a type.
 pub fn find(name: &str) -> Option<(usize, &'static Entry)> {
-    CATALOGUE.iter().enumerate().find(|(_, entry)| entry.panel.name == name)
+    CATALOGUE
+        .iter()
+        .enumerate()
+        .find(|(_, entry)| entry.panel.name == name)
 }

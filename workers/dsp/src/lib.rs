@@ -10,12 +10,29 @@
 //! - a module keeps *all* its memory in its state and in its line, and a line is append-only.
 //!
 //! Reading order: [`module`] (what a module is), [`param`] (smoothed and modulated parameters), [`cable`]
-//! (how cables meet in a port), [`line`] (delay memory), then one file a module, then [`catalogue`].
+//! (how cables meet in a port), [`mod@line`] (delay memory), [`math`] and [`wave`] (functions and tables), then one
+//! file a module, then [`catalogue`].
 #![forbid(unsafe_code)]
+
+pub mod module;
 
 pub mod cable;
 pub mod line;
-pub mod module;
+pub mod math;
 pub mod param;
+pub mod wave;
+
+pub mod adsr;
+pub mod delay;
+pub mod ladder;
+pub mod lfo;
+pub mod mix;
+pub mod noise;
+pub mod out;
+pub mod svf;
+pub mod vca;
+pub mod vcf;
+pub mod vco;
 
 pub mod catalogue;
+pub mod play;

@@ -1,6 +1,7 @@
 //! What a module is: its panel ([`ModuleType`]), its state ([`Module`]), and one stretch of rendering ([`Io`]).
 
 use crate::line::Line;
+use std::ops::Range;
 
 /// Channels a cable may carry.
 pub const MAX_CHANNELS: usize = 16;
@@ -134,11 +135,17 @@ pub struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// An input with no cable.
-    pub const UNPATCHED: Input<'static> = Input { planes: None, stride: 0 };
+    pub const UNPATCHED: Input<'static> = Input {
+        planes: None,
+        stride: 0,
+    };
 
     /// An input whose channel `c` starts at `planes[c * stride]`.
     pub fn patched(planes: &'a [f32], stride: usize) -> Self {
-        Self { planes: Some(planes), stride }
+        Self {
+            planes: Some(planes),
+            stride,
+        }
     }
 }
 
@@ -165,12 +172,20 @@ impl<'a> Io<'a> {
         (start, end): (usize, usize),
         line: Line<'a>,
     ) -> Self {
-        Self { inputs, outputs, output_stride, channels, start, end, line }
+        Self {
+            inputs,
+            outputs,
+            output_stride,
+            channels,
+            start,
+            end,
+            line,
+        }
     }
 
     /// Frames to render.
     pub fn frames(&self) -> usize {
-        self.end - self.start
+        self.end.saturating_sub(self.start)
     }
 
     /// Channels of the module.
@@ -186,10 +201,28 @@ impl<'a> Io<'a> {
         input.planes?.get(base + self.start..base + self.end)
     }
 
-    /// Samples of one channel of one output port for this stretch.
+    /// Frames `range` of what [`Io::input`] gives. Real-time safe.
+    pub fn input_part(&self, input: usize, channel: usize, range: &Range<usize>) -> Option<&'a [f32]> {
+        self.input(input, channel)?.get(range.clone())
+    }
+
+    /// Frames `range` of the cable into parameter `param` of an `M`, if there is one. Real-time safe.
+    pub fn param_cable<M: Module>(
+        &self,
+        param: usize,
+        channel: usize,
+        range: &Range<usize>,
+    ) -> Option<&'a [f32]> {
+        self.input_part(M::TYPE.inputs.len() + param, channel, range)
+    }
+
+    /// Samples of one channel of one output port for this stretch; none if there is no such channel.
+    /// Real-time safe.
     pub fn output(&mut self, port: usize, channel: usize) -> &mut [f32] {
         let base = (port * self.channels + channel) * self.output_stride;
-        &mut self.outputs[base + self.start..base + self.end]
+        self.outputs
+            .get_mut(base + self.start..base + self.end)
+            .unwrap_or_default()
     }
 
     /// The module's delay memory.

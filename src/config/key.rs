@@ -1,0 +1,341 @@
+//! The table of settings: names, units, ranges, and where each lives in [`Settings`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::layer::Raw;
+use super::{AudioClock, Settings};
+
+/// The most native workers an engine keeps.
+pub const MAX_WORKERS: usize = 64;
+
+/// A setting; its row in [`SETTINGS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// Clock of the block cycle.
+    Audio,
+    /// Audio device by name.
+    Device,
+    /// Sample rate.
+    Rate,
+    /// Frames in a block.
+    Block,
+    /// Worker processes.
+    Workers,
+    /// Address of the OSC sockets.
+    Listen,
+    /// Networks that may send OSC.
+    Allow,
+    /// Whether anybody may send OSC.
+    Insecure,
+    /// File to record to.
+    Record,
+    /// Name of the session.
+    Session,
+    /// Blocks of output held back.
+    Lookahead,
+    /// Whether to ask for priority and locked memory.
+    Realtime,
+    /// Size of a worker's arena.
+    ArenaMib,
+    /// The most modules.
+    MaxModules,
+    /// The most connections.
+    MaxConnections,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Setting {
+    /// Which one.
+    pub key: Key,
+    /// Its name in a file.
+    pub name: &'static str,
+    /// Its option on the command line.
+    pub flag: &'static str,
+    /// `Hz`, `frames`, ..., or empty.
+    pub unit: &'static str,
+    /// Whether a patch may say it: what belongs to the music may travel with it, what opens doors of this
+    /// machine may not.
+    pub is_for_patches: bool,
+    /// What it takes, in words.
+    pub takes: Takes,
+    /// Puts a value in its place; false if it will not do. A number is in range already.
+    pub put: fn(&mut Settings, &Raw) -> bool,
+    /// The value in words, without the unit.
+    pub show: fn(&Settings) -> String,
+}
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Takes {
+    /// A whole number from..=to.
+    Whole(i64, i64),
+    /// Something else, in words.
+    Words(&'static str),
+}
+
+impl Key {
+    /// Its row.
+    pub fn setting(self) -> &'static Setting {
+        &SETTINGS[self as usize]
+    }
+
+    /// The setting of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        SETTINGS.iter().find(|setting| setting.name == name).map(|setting| setting.key)
+    }
+}
+
+impl Setting {
+    /// `16..=1024 frames`
+    pub fn wanted(&self) -> String {
+        match self.takes {
+            Takes::Whole(min, max) => {
+                format!("a whole number {min}..={max} {}", self.unit).trim_end().to_owned()
+            }
+            Takes::Words(words) => words.to_owned(),
+        }
+    }
+
+    /// Puts a value in its place if it is in range; false if it will not do.
+    pub(super) fn apply(&self, settings: &mut Settings, raw: &Raw) -> bool {
+        let is_in_range = match (self.takes, raw) {
+            (Takes::Whole(min, max), Raw::Whole(number)) => (min..=max).contains(number),
+            (Takes::Whole(..), _) => false,
+            (Takes::Words(_), _) => true,
+        };
+        is_in_range && (self.put)(settings, raw)
+    }
+}
+
+/// Every setting, in the order of [`Key`] and of `--print-config`.
+pub static SETTINGS: [Setting; 15] = [
+    Setting {
+        key: Key::Audio,
+        name: "audio",
+        flag: "--audio",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("one of: auto cpal jack null"),
+        put: |settings, raw| replace(&mut settings.audio, clock(raw)),
+        show: |settings| settings.audio.name().to_owned(),
+    },
+    Setting {
+        key: Key::Device,
+        name: "device",
+        flag: "--device",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("the name of an audio device; backline doctor lists them"),
+        put: |settings, raw| replace(&mut settings.device, text(raw).map(Some)),
+        show: |settings| settings.device.clone().unwrap_or_else(|| "(the system's own)".to_owned()),
+    },
+    Setting {
+        key: Key::Rate,
+        name: "rate",
+        flag: "--rate",
+        unit: "Hz",
+        is_for_patches: true,
+        takes: Takes::Whole(8_000, 192_000),
+        put: |settings, raw| replace(&mut settings.rate_hz, whole(raw)),
+        show: |settings| settings.rate_hz.to_string(),
+    },
+    Setting {
+        key: Key::Block,
+        name: "block",
+        flag: "--block",
+        unit: "frames",
+        is_for_patches: true,
+        takes: Takes::Whole(16, 1_024),
+        put: |settings, raw| replace(&mut settings.block_frames, whole(raw)),
+        show: |settings| settings.block_frames.to_string(),
+    },
+    Setting {
+        key: Key::Workers,
+        name: "workers",
+        flag: "--workers",
+        unit: "processes",
+        is_for_patches: true,
+        takes: Takes::Whole(1, MAX_WORKERS as i64),
+        put: |settings, raw| replace(&mut settings.workers, whole(raw)),
+        show: |settings| settings.workers.to_string(),
+    },
+    Setting {
+        key: Key::Listen,
+        name: "listen",
+        flag: "--listen",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("ADDRESS:PORT such as 127.0.0.1:57190; port 0 picks a free one"),
+        put: |settings, raw| replace(&mut settings.listen, address(raw)),
+        show: |settings| settings.listen.to_string(),
+    },
+    Setting {
+        key: Key::Allow,
+        name: "allow",
+        flag: "--allow",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("networks such as 192.168.1.0/24, or single addresses"),
+        put: |settings, raw| replace(&mut settings.allow, networks(raw)),
+        show: |settings| shown_networks(&settings.allow),
+    },
+    Setting {
+        key: Key::Insecure,
+        name: "insecure",
+        flag: "--insecure",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("true or false"),
+        put: |settings, raw| replace(&mut settings.insecure, truth(raw)),
+        show: |settings| settings.insecure.to_string(),
+    },
+    Setting {
+        key: Key::Record,
+        name: "record",
+        flag: "--record",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("the path of a WAV file"),
+        put: |settings, raw| replace(&mut settings.record, path(raw).map(Some)),
+        show: |settings| {
+            settings.record.as_ref().map_or_else(|| "(nothing)".to_owned(), |path| path.display().to_string())
+        },
+    },
+    Setting {
+        key: Key::Session,
+        name: "session",
+        flag: "--session",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("a name of 1 to 32 letters, digits, - and _"),
+        put: |settings, raw| replace(&mut settings.session, session(raw).map(Some)),
+        show: |settings| settings.session.clone().unwrap_or_else(|| "(none)".to_owned()),
+    },
+    Setting {
+        key: Key::Lookahead,
+        name: "lookahead",
+        flag: "--lookahead",
+        unit: "blocks",
+        is_for_patches: true,
+        takes: Takes::Whole(0, 1),
+        put: |settings, raw| replace(&mut settings.lookahead_blocks, whole(raw)),
+        show: |settings| settings.lookahead_blocks.to_string(),
+    },
+    Setting {
+        key: Key::Realtime,
+        name: "realtime",
+        flag: "--no-realtime",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("true or false"),
+        put: |settings, raw| replace(&mut settings.wants_realtime, truth(raw)),
+        show: |settings| settings.wants_realtime.to_string(),
+    },
+    Setting {
+        key: Key::ArenaMib,
+        name: "arena_mib",
+        flag: "--arena",
+        unit: "MiB",
+        is_for_patches: true,
+        takes: Takes::Whole(1, 1_024),
+        put: |settings, raw| replace(&mut settings.arena_mib, whole(raw)),
+        show: |settings| settings.arena_mib.to_string(),
+    },
+    Setting {
+        key: Key::MaxModules,
+        name: "max_modules",
+        flag: "--max-modules",
+        unit: "modules",
+        is_for_patches: true,
+        takes: Takes::Whole(1, 1_024),
+        put: |settings, raw| replace(&mut settings.max_modules, whole(raw)),
+        show: |settings| settings.max_modules.to_string(),
+    },
+    Setting {
+        key: Key::MaxConnections,
+        name: "max_connections",
+        flag: "--max-connections",
+        unit: "connections",
+        is_for_patches: true,
+        takes: Takes::Whole(1, 4_096),
+        put: |settings, raw| replace(&mut settings.max_connections, whole(raw)),
+        show: |settings| settings.max_connections.to_string(),
+    },
+];
+
+fn replace<T>(place: &mut T, value: Option<T>) -> bool {
+    value.map(|value| *place = value).is_some()
+}
+
+fn whole<T: TryFrom<i64>>(raw: &Raw) -> Option<T> {
+    match raw {
+        Raw::Whole(number) => T::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+fn truth(raw: &Raw) -> Option<bool> {
+    match raw {
+        Raw::Truth(is_true) => Some(*is_true),
+        _ => None,
+    }
+}
+
+fn text(raw: &Raw) -> Option<String> {
+    match raw {
+        Raw::Text(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn path(raw: &Raw) -> Option<PathBuf> {
+    match raw {
+        Raw::Path(path) => Some(path.clone()),
+        _ => text(raw).map(PathBuf::from),
+    }
+}
+
+fn clock(raw: &Raw) -> Option<AudioClock> {
+    let name = text(raw)?;
+    AudioClock::ALL.into_iter().find(|clock| clock.name() == name)
+}
+
+fn address(raw: &Raw) -> Option<SocketAddr> {
+    parse_address(&text(raw)?)
+}
+
+/// `ADDRESS:PORT`, `localhost:PORT`, or a port of this machine alone.
+pub fn parse_address(text: &str) -> Option<SocketAddr> {
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    let loopback = port.parse::<u16>().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    loopback.or_else(|| text.parse().ok())
+}
+
+fn networks(raw: &Raw) -> Option<Vec<IpNet>> {
+    match raw {
+        Raw::List(list) => list.iter().map(|network| one_network(network)).collect(),
+        Raw::Text(network) => one_network(network).map(|network| vec![network]),
+        _ => None,
+    }
+}
+
+fn one_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn shown_networks(networks: &[IpNet]) -> String {
+    if networks.is_empty() {
+        return "(this machine)".to_owned();
+    }
+    networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// It becomes part of file names, so it may not wander.
+fn session(raw: &Raw) -> Option<String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text(raw).filter(|name| name.len() <= 32 && name.bytes().all(is_allowed))
+}

@@ -1,0 +1,207 @@
+//! Questions: `/status`, `/status/json`, `/list`, `/schema`, `/version`, `/sync`.
+
+use super::Conductor;
+use super::apply::Refused;
+use crate::command::{Arg, Command, Reply};
+use crate::nearest;
+use crate::pool::warmup::stage_name;
+use backline_abi::layout::rights_bits;
+use backline_dsp::catalogue::{self, CATALOGUE};
+use backline_dsp::module::ModuleType;
+use serde_json::json;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+impl Conductor {
+    /// The answer, if `command` is a question.
+    pub(super) fn question(&self, command: &Command) -> Option<Vec<Reply>> {
+        let one = |address: &str, args: Vec<Arg>| vec![Reply { address: address.to_owned(), args }];
+        Some(match command {
+            // Commands are applied in order and staged before they are answered, so all before this are in force.
+            Command::Sync(number) => one("/synced", vec![Arg::Int(*number)]),
+            Command::Status => one("/status.reply", self.status_numbers()),
+            Command::StatusJson => one("/status.json.reply", vec![Arg::Text(self.status_json().to_string())]),
+            Command::List => one("/list.reply", self.list()),
+            Command::Schema(wanted) => self.schema(wanted.as_deref()),
+            Command::Version => one("/version.reply", version()),
+            _ => return None,
+        })
+    }
+
+    fn ready_workers(&self) -> usize {
+        self.pool.slots().iter().filter(|slot| slot.state.is_usable()).count()
+    }
+
+    /// What the device delivers, or the nominal rate until that is known.
+    fn rate_actual_hz(&self) -> f64 {
+        let measured = f64::from_bits(self.report.rate_actual_bits.load(Relaxed));
+        if measured > 0.0 { measured } else { f64::from(self.settings.rate_hz) }
+    }
+
+    fn status_numbers(&self) -> Vec<Arg> {
+        let percent = |ppm: u32| Arg::Float(ppm as f32 / 1e4);
+        vec![
+            Arg::Int(1),
+            Arg::Int(self.patch.modules().len() as i32),
+            Arg::Int(self.patch.connections().len() as i32),
+            Arg::Int(self.pool.slots().len() as i32),
+            Arg::Int(self.ready_workers() as i32),
+            percent(self.report.load_ppm.load(Relaxed)),
+            percent(self.report.load_peak_ppm.swap(0, Relaxed)),
+            Arg::Double(f64::from(self.settings.rate_hz)),
+            Arg::Double(self.rate_actual_hz()),
+        ]
+    }
+
+    /// Everything `backline status` shows.
+    pub fn status_json(&self) -> serde_json::Value {
+        let (spawned, reaped) = self.pool.accounts();
+        json!({
+            "engine": { "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION") },
+            "audio": self.audio_json(),
+            "modules": self.patch.modules().len(),
+            "connections": self.patch.connections().len(),
+            "limits": {
+                "max_modules": self.limits.max_modules,
+                "max_connections": self.limits.max_connections,
+            },
+            "memory": self.memory_json(),
+            "accounts": { "spawned": spawned, "reaped": reaped, "alive": spawned.saturating_sub(reaped) },
+            "refused": self.refused(),
+            "workers": (0..self.pool.slots().len()).map(|slot| self.worker_json(slot)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn audio_json(&self) -> serde_json::Value {
+        let report = &self.report;
+        json!({
+            "clock": self.clock_name,
+            "rate_hz": self.settings.rate_hz,
+            "rate_actual_hz": self.rate_actual_hz(),
+            "block_frames": self.settings.block_frames,
+            "realtime": report.has_fifo.load(Relaxed) == 1,
+            "blocks": report.blocks.load(Relaxed),
+            "concealed": report.concealed.load(Relaxed),
+            "xruns": report.xruns.load(Relaxed),
+            "cycle_us": f64::from(report.cycle_ns.load(Relaxed)) / 1e3,
+            "cycle_max_us": f64::from(report.cycle_max_ns.load(Relaxed)) / 1e3,
+            "load_percent": f64::from(report.load_ppm.load(Relaxed)) / 1e4,
+            "allocations": report.allocations.load(Relaxed),
+            "deferred_events": report.deferred_events.load(Relaxed),
+            "silenced_samples": report.silenced_samples.load(Relaxed),
+        })
+    }
+
+    fn memory_json(&self) -> serde_json::Value {
+        let (used, total) = self.cells.memory_bytes();
+        json!({
+            "arena_bytes": self.rig().header.arena_bytes,
+            "arena_used_bytes": used,
+            "arena_free_bytes": total - used,
+        })
+    }
+
+    /// What was asked for and not obtained, in words.
+    pub fn refused(&self) -> Vec<String> {
+        if !self.settings.wants_realtime {
+            return vec!["real-time priority and locked memory were not asked for (--no-realtime)".to_owned()];
+        }
+        let common = self.pool.common_rights();
+        let missing = |bit: u32, what: &str| (common & bit == 0).then(|| what.to_owned());
+        let mut refused: Vec<String> = [
+            missing(rights_bits::FIFO, "real-time priority of the workers; run scripts/setup-realtime"),
+            missing(rights_bits::LOCKED, "locked memory of the workers; run scripts/setup-realtime"),
+            missing(rights_bits::PINNED, "pinning of the workers to their cores; check the cpuset of this session"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if self.report.blocks.load(Relaxed) > 0 && self.report.has_fifo.load(Relaxed) == 0 {
+            refused.push("real-time priority of the audio thread; run scripts/setup-realtime".to_owned());
+        }
+        refused
+    }
+
+    fn worker_json(&self, slot: usize) -> serde_json::Value {
+        let entry = &self.pool.slots()[slot];
+        let head = self.rig().head(slot);
+        let rights = head.rights.load(Relaxed);
+        let mut ids: Vec<&str> = (self.cells.iter())
+            .filter(|placed| placed.location.slot as usize == slot)
+            .filter_map(|placed| Some(self.patch.by_instance(placed.record.instance)?.id.as_str()))
+            .collect();
+        ids.sort_unstable();
+        json!({
+            "slot": slot,
+            "pid": entry.pid,
+            "core": entry.core,
+            "state": entry.state.name(),
+            "stage": stage_name(head.stage.load(Acquire)),
+            "modules": ids,
+            "load_us": entry.load_ns / 1e3,
+            "fifo": rights & rights_bits::FIFO != 0,
+            "locked": rights & rights_bits::LOCKED != 0,
+            "pinned": rights & rights_bits::PINNED != 0,
+            "blocks_rendered": head.blocks_rendered.load(Relaxed),
+            "modules_skipped": head.modules_skipped.load(Relaxed),
+            "modules_adopted": head.modules_adopted.load(Relaxed),
+            "silenced_blocks": head.silenced_blocks.load(Relaxed),
+            "render_allocations": head.render_allocations.load(Relaxed),
+            "busy_us": f64::from(head.busy_ns.load(Relaxed)) / 1e3,
+            "busy_max_us": f64::from(head.busy_max_ns.load(Relaxed)) / 1e3,
+            "spawned": entry.spawned,
+            "last_cause": entry.last_cause,
+        })
+    }
+
+    /// `id type slot` of every module.
+    fn list(&self) -> Vec<Arg> {
+        let row = |module: &crate::patch::PatchModule| {
+            let slot = self.cells.get(module.instance).map_or(-1, |placed| placed.location.slot as i32);
+            [Arg::Text(module.id.clone()), Arg::Text(module.panel().name.to_owned()), Arg::Int(slot)]
+        };
+        self.patch.modules().iter().flat_map(row).collect()
+    }
+
+    fn schema(&self, wanted: Option<&str>) -> Vec<Reply> {
+        let Some(name) = wanted else {
+            return CATALOGUE.iter().map(|entry| schema_of(&entry.panel)).collect();
+        };
+        match catalogue::find(name) {
+            Some((_, entry)) => vec![schema_of(&entry.panel)],
+            None => {
+                let names = CATALOGUE.iter().map(|entry| entry.panel.name);
+                let refused = Refused::UnknownType(name.to_owned(), nearest::hint(name, names));
+                vec![Reply::fail("/schema", refused, None)]
+            }
+        }
+    }
+}
+
+/// `type summary inputs outputs`, then for each parameter `name unit min max default`.
+fn schema_of(panel: &ModuleType) -> Reply {
+    let names = |ports: &[backline_dsp::module::Port]| {
+        Arg::Text(ports.iter().map(|port| port.name).collect::<Vec<_>>().join(" "))
+    };
+    let mut args = vec![
+        Arg::Text(panel.name.to_owned()),
+        Arg::Text(panel.summary.to_owned()),
+        names(panel.inputs),
+        names(panel.outputs),
+    ];
+    for param in panel.params {
+        let unit = if param.choices.is_empty() { param.unit.to_owned() } else { param.choices.join(" ") };
+        args.extend([Arg::Text(param.name.to_owned()), Arg::Text(unit)]);
+        args.extend([param.min, param.max, param.default].map(Arg::Float));
+    }
+    Reply { address: "/schema.reply".to_owned(), args }
+}
+
+fn version() -> Vec<Arg> {
+    let number = |text: &str| Arg::Int(text.parse().unwrap_or(0));
+    vec![
+        Arg::Text("backline".to_owned()),
+        number(env!("CARGO_PKG_VERSION_MAJOR")),
+        number(env!("CARGO_PKG_VERSION_MINOR")),
+        number(env!("CARGO_PKG_VERSION_PATCH")),
+    ]
+}

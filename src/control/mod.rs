@@ -1,0 +1,124 @@
+//! The control thread, where the steps meet: it takes commands from step 1 to step 4 and hands the result to
+//! the audio thread. May allocate, lock and log; nothing it does is waited for by an audio thread.
+//!
+//! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
+//! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`cells`] (where everything
+//! is), [`answers`] (status, list, schema), [`serve`] (the loop over the network), [`offline`] (the loop of a
+//! render).
+
+pub mod answers;
+pub mod apply;
+pub mod cells;
+pub mod moves;
+pub mod offline;
+pub mod realise;
+pub mod serve;
+pub mod stage;
+
+use crate::config::Settings;
+use crate::cycle::Cycle;
+use crate::cycle::events::{EventSender, TimedEvent, events};
+use crate::cycle::handoff::{Outbox, handoff};
+use crate::patch::{Limits, Patch};
+use crate::pool::Pool;
+use crate::pool::rig::{Rig, RigSpec};
+use crate::pool::warmup::{Progress, StartError};
+use crate::rt::report::AudioReport;
+use cells::Cells;
+use std::sync::Arc;
+
+/// Edits gathered since `/begin`.
+struct Draft {
+    patch: Patch,
+    events: Vec<TimedEvent>,
+}
+
+/// Everything the control thread knows.
+pub struct Conductor {
+    pool: Pool,
+    patch: Patch,
+    draft: Option<Draft>,
+    limits: Limits,
+    cells: Cells,
+    outbox: Outbox,
+    events: EventSender,
+    report: Arc<AudioReport>,
+    settings: Settings,
+    next_instance: u32,
+    plan_version: u32,
+    /// What is playing: a name for `status`, set by whoever opens the clock.
+    pub clock_name: String,
+    is_quitting: bool,
+}
+
+/// Fills the pool and makes both ends of an engine: control's and the audio thread's.
+pub fn start(
+    settings: &Settings,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<(Conductor, Cycle), StartError> {
+    let spec = RigSpec {
+        rate_hz: settings.rate_hz,
+        block_frames: settings.block_frames,
+        slots: settings.workers,
+        arena_bytes: settings.arena_mib as usize * 1024 * 1024,
+        wants_realtime: settings.wants_realtime,
+    };
+    let pool = Pool::start(&spec, progress)?;
+    let rig = pool.rig().clone();
+    let (outbox, inbox) = handoff();
+    let (sender, queue) = events();
+    let report = Arc::new(AudioReport::default());
+    let cycle = Cycle::new(rig.clone(), inbox, queue, report.clone());
+    let conductor = Conductor {
+        pool,
+        patch: Patch::default(),
+        draft: None,
+        limits: Limits { max_modules: settings.max_modules, max_connections: settings.max_connections },
+        cells: Cells::new(rig.arena_words(), settings.block_frames as usize, settings.rate_hz as f32),
+        outbox,
+        events: sender,
+        report,
+        settings: settings.clone(),
+        next_instance: 1,
+        plan_version: 0,
+        clock_name: String::new(),
+        is_quitting: false,
+    };
+    Ok((conductor, cycle))
+}
+
+impl Conductor {
+    /// The patch in force.
+    pub fn patch(&self) -> &Patch {
+        &self.patch
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The audio thread's counters.
+    pub fn report(&self) -> &Arc<AudioReport> {
+        &self.report
+    }
+
+    /// What the engine was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// True once `/quit` was accepted.
+    pub fn is_quitting(&self) -> bool {
+        self.is_quitting
+    }
+
+    fn rig(&self) -> &Arc<Rig> {
+        self.pool.rig()
+    }
+
+    /// Last block announced.
+    fn block(&self) -> u32 {
+        self.rig().control().block.word.load(std::sync::atomic::Ordering::Acquire)
+    }
+}

@@ -1,0 +1,103 @@
+//! A patch becomes prepared modules: what is new gets a cell, memory, a worker, and that worker's word that it
+//! is set up; what is gone is buried. All or nothing: if one module cannot be placed, none is.
+
+use super::Conductor;
+use super::cells::Placed;
+use crate::patch::{Patch, PatchModule};
+use crate::pool::dispatch::DispatchError;
+use crate::pool::memory::ArenaFull;
+use crate::pool::place::PlaceError;
+use backline_abi::plan::Location;
+
+/// Workers tried for one module before it is refused.
+const TRIES: usize = 3;
+
+/// Why a module cannot play.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum RealiseError {
+    /// No memory.
+    #[error(transparent)]
+    Memory(#[from] ArenaFull),
+    /// No worker.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// No worker that answers.
+    #[error("no worker took the module: {0}; see `backline status`")]
+    Dispatch(#[from] DispatchError),
+}
+
+impl Conductor {
+    /// Sets up every module of `patch` that is not set up yet. On failure those set up here are undone.
+    pub(super) fn realise(&mut self, patch: &Patch) -> Result<(), RealiseError> {
+        let mut done = Vec::new();
+        for module in patch.modules() {
+            if self.cells.get(module.instance).is_some() {
+                continue;
+            }
+            if let Err(refusal) = self.set_up(patch, module) {
+                done.into_iter().for_each(|instance| self.tear_down(instance));
+                return Err(refusal);
+            }
+            done.push(module.instance);
+        }
+        Ok(())
+    }
+
+    /// Buries every module that is set up and in neither the patch in force nor the draft.
+    pub(super) fn bury_the_gone(&mut self) {
+        let is_known = |instance: u32| {
+            self.patch.position(instance).is_some()
+                || self.draft.as_ref().is_some_and(|draft| draft.patch.position(instance).is_some())
+        };
+        let gone: Vec<u32> =
+            self.cells.iter().map(|placed| placed.record.instance).filter(|i| !is_known(*i)).collect();
+        gone.into_iter().for_each(|instance| self.tear_down(instance));
+    }
+
+    fn tear_down(&mut self, instance: u32) {
+        let block = self.block();
+        if let Some(placed) = self.cells.bury(instance, block) {
+            // Its place stays as it is: in the block in progress it may still be heard.
+            self.pool.vacate(placed.location.slot as usize, placed.price_ns);
+        }
+    }
+
+    fn set_up(&mut self, patch: &Patch, module: &PatchModule) -> Result<(), RealiseError> {
+        let block = self.block();
+        self.cells.sweep(block);
+        let mut placed = self.cells.take(module)?;
+        placed.price_ns = self.pool.price_ns(module.type_index, placed.record.channels as usize);
+        let near = self.slots_near(patch, module.instance);
+        let mut refusal = None;
+        for _ in 0..TRIES {
+            let chosen = match self.pool.choose(placed.price_ns, &near) {
+                Ok(slot) => slot,
+                Err(nobody) => {
+                    self.cells.untake(&placed);
+                    return Err(refusal.unwrap_or(nobody.into()));
+                }
+            };
+            match self.hand_to(&mut placed, chosen) {
+                Ok(()) => {
+                    self.cells.insert(placed);
+                    return Ok(());
+                }
+                Err(failure) => refusal = Some(failure.into()),
+            }
+        }
+        self.cells.untake(&placed);
+        Err(refusal.unwrap_or(PlaceError::NobodyReady.into()))
+    }
+
+    /// Has the worker in `slot` set up a module that plays nowhere yet.
+    pub(super) fn hand_to(&mut self, placed: &mut Placed, slot: usize) -> Result<(), DispatchError> {
+        let lease = self.pool.draw_lease();
+        placed.location = Location { slot: slot as u32, lease };
+        let control = self.rig().control();
+        control.modules[placed.cell as usize].store(&placed.record);
+        control.places[placed.cell as usize].put(placed.location, Location::default());
+        self.pool.prepare(slot, placed.cell, placed.record.instance, lease)?;
+        self.pool.occupy(slot, placed.price_ns);
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! The control loop over the network: datagrams in, commands performed at their time, answers out, and between
+//! two datagrams a look after the pool.
+//!
+//! Time-tagged gates and parameters go to the audio thread a little before their time, with their exact frame.
+//! Edits of the patch are performed when their time has come, for the next block; a gate that stands behind
+//! such an edit in time waits for it.
+
+use super::Conductor;
+use super::apply::Moment;
+use crate::command::{Command, Due, Reply, Request};
+use crate::config::Settings;
+use crate::osc::{ArrivalClock, Decoded, Listener, ReplyLimit, Schedule, decode, encode};
+use backline_abi::wake::now_ns;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Between two looks after the pool.
+const TEND_NS: u64 = 5_000_000;
+/// Datagrams taken before the rest of the loop gets its turn.
+const DATAGRAMS_A_TURN: usize = 64;
+/// How long before its time an event goes to the audio thread, beside two blocks.
+const LEAD_NS: u64 = 10_000_000;
+
+/// A request that is due later.
+struct Later {
+    request: Request,
+    sender: SocketAddr,
+}
+
+/// What the network loop has counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServeCounts {
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Messages refused before they were commands.
+    pub malformed: u64,
+    /// Datagrams from senders that may not.
+    pub strangers: u64,
+    /// Commands whose time tag was past on arrival.
+    pub late: u64,
+}
+
+/// The loop's own state.
+pub struct Server {
+    listener: Listener,
+    early: Schedule<Later>,
+    at_due: Schedule<Later>,
+    limit: ReplyLimit,
+    decoded: Vec<Decoded>,
+    lead_ns: u64,
+    tended_ns: u64,
+    counts: ServeCounts,
+}
+
+impl Server {
+    /// A loop over `listener`.
+    pub fn new(listener: Listener, settings: &Settings) -> Self {
+        let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
+        Self {
+            listener,
+            early: Schedule::default(),
+            at_due: Schedule::default(),
+            limit: ReplyLimit::default(),
+            decoded: Vec::new(),
+            lead_ns: LEAD_NS + 2 * block_ns,
+            tended_ns: 0,
+            counts: ServeCounts::default(),
+        }
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> ServeCounts {
+        self.counts
+    }
+
+    /// Serves until `/quit` or until `is_interrupted`.
+    pub fn run(&mut self, conductor: &mut Conductor, is_interrupted: &AtomicBool) {
+        while !is_interrupted.load(Relaxed) && !conductor.is_quitting() {
+            self.turn(conductor);
+        }
+    }
+
+    /// One turn: waits for a datagram until something else is due, then does everything that is due.
+    pub fn turn(&mut self, conductor: &mut Conductor) {
+        self.wait();
+        for _ in 0..DATAGRAMS_A_TURN {
+            if !self.receive(conductor) {
+                break;
+            }
+        }
+        self.perform_due(conductor);
+        if now_ns() >= self.tended_ns + TEND_NS {
+            self.tended_ns = now_ns();
+            conductor.tend_pool();
+        }
+    }
+
+    fn wait(&self) {
+        let next_early = self.early.next_due().map(|due| due.saturating_sub(self.lead_ns));
+        let next = [next_early, self.at_due.next_due(), Some(self.tended_ns + TEND_NS)];
+        let until_ns = next.into_iter().flatten().min().unwrap_or(0);
+        let left_ns = until_ns.saturating_sub(now_ns());
+        let timeout =
+            Timespec { tv_sec: (left_ns / 1_000_000_000) as i64, tv_nsec: (left_ns % 1_000_000_000) as i64 };
+        // An interrupted wait is a wait that is over.
+        let _ = poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], Some(&timeout));
+    }
+
+    /// Takes one datagram. False if there was none.
+    fn receive(&mut self, conductor: &mut Conductor) -> bool {
+        let (sender, clock) = match self.listener.receive() {
+            Ok(Some((packet, sender))) => {
+                let clock = ArrivalClock::at(now_ns());
+                decode(packet, &clock, &mut self.decoded);
+                (sender, clock)
+            }
+            Ok(None) => return false,
+            Err(cause) => {
+                tracing::warn!(%cause, "receiving failed");
+                return false;
+            }
+        };
+        self.counts.datagrams += 1;
+        if !is_allowed(conductor.settings(), sender) {
+            self.counts.strangers += 1;
+            return true;
+        }
+        let mut decoded = std::mem::take(&mut self.decoded);
+        for decoded in decoded.drain(..) {
+            match decoded {
+                Ok(request) => self.accept(conductor, request, sender, clock.mono_ns),
+                Err(refusal) => {
+                    self.counts.malformed += 1;
+                    if self.limit.allow(sender, clock.mono_ns) {
+                        self.answer(&refusal.reply(), sender);
+                    }
+                }
+            }
+        }
+        self.decoded = decoded;
+        true
+    }
+
+    fn accept(&mut self, conductor: &mut Conductor, request: Request, sender: SocketAddr, arrived_ns: u64) {
+        self.counts.late += u64::from(request.late_s.is_some());
+        match request.due {
+            Due::Now => self.perform(conductor, &request, sender, Moment { frame: 0, arrived_ns }),
+            Due::At(due_ns) => {
+                if let Err(full) = self.early.push(due_ns, Later { request, sender }) {
+                    let Later { request, sender } = &full.item;
+                    let reason = format!("{} commands are scheduled already; wait, or /panic", full.limit);
+                    self.answer(&Reply::fail(&request.address, reason, None), *sender);
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, conductor: &mut Conductor, request: &Request, sender: SocketAddr, moment: Moment) {
+        if request.command == Command::Panic {
+            self.early.clear();
+            self.at_due.clear();
+        }
+        for reply in conductor.apply(request, moment) {
+            self.answer(&reply, sender);
+        }
+    }
+
+    fn perform_due(&mut self, conductor: &mut Conductor) {
+        while let Some((due_ns, later)) = self.early.pop_due(now_ns() + self.lead_ns) {
+            let waits_for_nobody = self.at_due.next_due().is_none_or(|edit_ns| edit_ns > due_ns);
+            if waits_for_nobody && conductor.is_event_for_somebody(&later.request.command) {
+                self.perform_at(conductor, due_ns, &later);
+            } else if let Err(full) = self.at_due.push(due_ns, later) {
+                self.perform_at(conductor, due_ns, &full.item);
+            }
+        }
+        while let Some((due_ns, later)) = self.at_due.pop_due(now_ns()) {
+            self.perform_at(conductor, due_ns, &later);
+        }
+    }
+
+    fn perform_at(&mut self, conductor: &mut Conductor, due_ns: u64, later: &Later) {
+        let frame = conductor.report().frame_at(due_ns, conductor.settings().rate_hz).unwrap_or(0);
+        self.perform(conductor, &later.request, later.sender, Moment { frame, arrived_ns: now_ns() });
+    }
+
+    fn answer(&self, reply: &Reply, to: SocketAddr) {
+        let bytes = encode(reply).or_else(|too_big| {
+            let address = reply.address.trim_end_matches(".reply");
+            encode(&Reply::fail(address, too_big, None))
+        });
+        let sent = bytes.map(|bytes| self.listener.send(&bytes, to));
+        if let Ok(Err(cause)) = sent {
+            tracing::debug!(%to, %cause, "an answer could not be sent");
+        }
+    }
+}
+
+fn is_allowed(settings: &Settings, sender: SocketAddr) -> bool {
+    let ip = sender.ip().to_canonical();
+    ip.is_loopback() || settings.insecure || settings.allow.iter().any(|net| net.contains(&ip))
+}

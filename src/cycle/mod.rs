@@ -1,0 +1,248 @@
+//! Step 6 of 7: one block. Announce it, wake the workers, wait for the sinks to a deadline, mix, guard.
+//!
+//! In: staged plans ([`handoff`]) and timed events ([`events`]) from control; commits from the workers.
+//! Out: interleaved stereo frames to `output`; counters to `rt::report`.
+//! Thread: audio (or whoever drives a free-running clock). Everything but construction is real-time safe.
+//! A sink that misses the deadline is faded out in this block ([`tail`]); the audio thread never waits on.
+
+pub mod events;
+pub mod guard;
+pub mod handoff;
+pub mod tail;
+
+use crate::pool::rig::Rig;
+use crate::rt::report::AudioReport;
+use backline_abi::block::BlockHeader;
+use backline_abi::commit::{self, FIRST, next_block, parity};
+use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, MAX_SLOTS};
+use backline_abi::plan::Location;
+use backline_abi::wake::{self, now_ns};
+use events::EventQueue;
+use guard::OutputGuard;
+use handoff::{Inbox, Sink, StagedPlan};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, Release},
+    fence,
+};
+use tail::Tails;
+
+/// A sink's module may move while we look at its old place, and then nobody wakes us; so nobody sleeps longer
+/// than this before looking again.
+const LOOK_AGAIN_NS: u64 = 500_000;
+
+/// The audio thread's own state.
+pub struct Cycle {
+    rig: Arc<Rig>,
+    inbox: Inbox,
+    events: EventQueue,
+    plan: Box<StagedPlan>,
+    /// Last block announced.
+    block: u32,
+    /// Frames since the start, of the next block's first frame.
+    frame: u64,
+    frames: usize,
+    began_ns: u64,
+    tails: Tails,
+    guard: OutputGuard,
+    report: Arc<AudioReport>,
+}
+
+impl Cycle {
+    /// A cycle at frame 0 with an empty plan.
+    pub fn new(rig: Arc<Rig>, inbox: Inbox, events: EventQueue, report: Arc<AudioReport>) -> Self {
+        let rate_hz = rig.header.rate_hz;
+        Self {
+            rig,
+            inbox,
+            events,
+            plan: Box::new(StagedPlan::empty()),
+            block: FIRST,
+            frame: 0,
+            frames: 0,
+            began_ns: 0,
+            tails: Tails::new(),
+            guard: OutputGuard::new(rate_hz),
+            report,
+        }
+    }
+
+    /// Frames since the start, of the next block's first frame.
+    pub fn frame(&self) -> u64 {
+        self.frame
+    }
+
+    /// The output guard, for fades.
+    pub fn guard(&mut self) -> &mut OutputGuard {
+        &mut self.guard
+    }
+
+    /// Announces a block of `frames` (1..=block size) that began at `time_ns` and must be ready at
+    /// `deadline_ns`, and wakes each worker that has modules. Real-time safe.
+    pub fn begin(&mut self, frames: usize, time_ns: u64, deadline_ns: u64) {
+        self.began_ns = now_ns();
+        self.frames = frames.clamp(1, self.rig.header.block_frames as usize);
+        self.inbox.take_newest(&mut self.plan, &mut self.tails);
+        let previous = self.block;
+        self.block = next_block(previous);
+        self.announce(deadline_ns);
+        self.report.set_position(self.frame, time_ns);
+        for slot in SlotSet::of(self.plan.cells.iter().map(|cell| place_of(&self.rig, *cell).slot)).iter() {
+            self.rig.ring_bell(slot);
+        }
+    }
+
+    fn announce(&mut self, deadline_ns: u64) {
+        let control = self.rig.control();
+        let cell = &control.blocks[self.block as usize % BLOCKS_KEPT];
+        let header = BlockHeader {
+            block: self.block,
+            frames: self.frames as u32,
+            plan_version: self.plan.version,
+            plan_buffer: self.plan.buffer,
+            events: 0,
+            reserved: 0,
+            deadline_ns,
+            first_frame: self.frame,
+        };
+        cell.header.store(&BlockHeader { block: 0, ..header });
+        // Release fence: whoever sees an event of this block also sees that the old announcement is void.
+        fence(Release);
+        let events = self.events.due(self.frame, self.frames as u32, &self.report);
+        for (shared, event) in cell.events.iter().zip(events) {
+            shared.store(event);
+        }
+        cell.header.store(&BlockHeader { events: events.len().min(EVENTS_PER_BLOCK) as u32, ..header });
+        // Release: announcement, events and plan are stored before the block can be seen (pairs with the
+        // workers' Acquire loads of `block`).
+        control.block.word.store(self.block, Release);
+    }
+
+    /// Sleeps until `sink` has committed, or looks promising, or `deadline_ns`.
+    fn sleep_on(&self, sink: &Sink, deadline_ns: u64) {
+        let place = place_of(&self.rig, sink.cell);
+        let arena = self.rig.arenas().get(place.slot as usize);
+        let Some(word) = arena.and_then(|arena| arena.commit_word(sink.memory.commit)) else {
+            return wake::sleep_until(deadline_ns.min(now_ns() + LOOK_AGAIN_NS));
+        };
+        let seen = commit::observe(word);
+        if seen.lease == place.lease && seen.block == self.block {
+            return;
+        }
+        wake::wait_commit(word, seen.pack(), deadline_ns.min(now_ns() + LOOK_AGAIN_NS));
+    }
+
+    /// Waits until every sink has committed the block, at most until `deadline_ns`. Real-time safe.
+    pub fn wait(&self, deadline_ns: u64) -> bool {
+        for sink in &self.plan.sinks {
+            while committed(&self.rig, sink, self.block).is_none() {
+                if now_ns() >= deadline_ns {
+                    return false;
+                }
+                self.sleep_on(sink, deadline_ns);
+            }
+        }
+        true
+    }
+
+    /// Waits until every module of the plan has committed the block, sink or not, at most until
+    /// `deadline_ns`: a free-running clock goes on only then. Real-time safe.
+    pub fn wait_for_all(&self, deadline_ns: u64) -> bool {
+        for sink in &self.plan.all {
+            while committed(&self.rig, sink, self.block).is_none() {
+                if now_ns() >= deadline_ns {
+                    return false;
+                }
+                self.sleep_on_done(sink, deadline_ns);
+            }
+        }
+        true
+    }
+
+    fn sleep_on_done(&self, module: &Sink, deadline_ns: u64) {
+        let slot = place_of(&self.rig, module.cell).slot as usize;
+        let until_ns = deadline_ns.min(now_ns() + LOOK_AGAIN_NS);
+        if slot >= self.rig.arenas().len() {
+            return wake::sleep_until(until_ns);
+        }
+        let done = &self.rig.head(slot).done.word;
+        // Acquire: pairs with the worker's store after its last commit.
+        let seen = done.load(std::sync::atomic::Ordering::Acquire);
+        if committed(&self.rig, module, self.block).is_none() {
+            wake::wait(done, seen, until_ns);
+        }
+    }
+
+    /// Mixes what the sinks have committed into `out` (interleaved stereo, `frames` of the block), fades out
+    /// what is missing, guards the result, and counts. Real-time safe.
+    pub fn finish(&mut self, out: &mut [f32]) {
+        let frames = self.frames.min(out.len() / 2);
+        let out = &mut out[..frames * 2];
+        out.fill(0.0);
+        let stride = self.rig.header.block_frames as usize;
+        let mut concealed = 0;
+        for index in 0..self.plan.sinks.len() {
+            let sink = self.plan.sinks[index];
+            match committed(&self.rig, &sink, self.block) {
+                Some(planes) => self.tails.mix(&sink, planes, stride, out),
+                None => {
+                    self.tails.conceal(&sink);
+                    concealed += 1;
+                }
+            }
+        }
+        self.tails.ramp_down(out);
+        let silenced = self.guard.apply(out);
+        self.frame += frames as u64;
+        self.count(concealed, silenced, frames);
+    }
+
+    fn count(&self, concealed: u64, silenced: u64, frames: usize) {
+        let report = &self.report;
+        let cycle_ns = (now_ns() - self.began_ns).min(u64::from(u32::MAX)) as u32;
+        let period_ns = frames as u64 * 1_000_000_000 / u64::from(self.rig.header.rate_hz);
+        let load_ppm = (u64::from(cycle_ns) * 1_000_000 / period_ns.max(1)).min(u64::from(u32::MAX)) as u32;
+        report.blocks.fetch_add(1, Relaxed);
+        report.concealed.fetch_add(concealed, Relaxed);
+        report.silenced_samples.fetch_add(silenced, Relaxed);
+        report.cycle_ns.store(cycle_ns, Relaxed);
+        report.cycle_max_ns.fetch_max(cycle_ns, Relaxed);
+        report.load_peak_ppm.fetch_max(load_ppm, Relaxed);
+        // A mean over about 64 blocks.
+        let mean = u64::from(report.load_ppm.load(Relaxed));
+        report.load_ppm.store(((mean * 63 + u64::from(load_ppm)) / 64) as u32, Relaxed);
+    }
+}
+
+fn place_of(rig: &Rig, cell: u32) -> Location {
+    rig.control().places[cell as usize].current()
+}
+
+/// The samples of `module` for `block`, if it has committed them: planes of output. Real-time safe.
+fn committed<'r>(rig: &'r Rig, module: &Sink, block: u32) -> Option<&'r [AtomicU32]> {
+    let place = place_of(rig, module.cell);
+    let arena = rig.arenas().get(place.slot as usize)?;
+    let seen = commit::observe(arena.commit_word(module.memory.commit)?);
+    if seen.lease != place.lease || seen.block != block {
+        return None;
+    }
+    let start = module.memory.outputs[parity(block)];
+    arena.words().get(start..start + module.memory.output_words)
+}
+
+/// A set of worker slots.
+#[derive(Clone, Copy, Default)]
+struct SlotSet(u64);
+
+const _: () = assert!(MAX_SLOTS <= 64, "one bit a slot");
+
+impl SlotSet {
+    fn of(slots: impl Iterator<Item = u32>) -> Self {
+        Self(slots.filter(|slot| *slot < MAX_SLOTS as u32).fold(0, |set, slot| set | 1 << slot))
+    }
+
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_SLOTS).filter(move |slot| self.0 >> slot & 1 == 1)
+    }
+}

@@ -1,0 +1,8 @@
+//! Step 7 of 7: the mix, to a device ([`device`]), a timer ([`null`]), or a file ([`record`], [`wav`]).
+
+pub mod device;
+mod device_error;
+mod device_format;
+pub mod null;
+pub mod record;
+pub mod wav;

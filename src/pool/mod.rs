@@ -1,0 +1,264 @@
+//! Step 4 of 7: the warm workers, and who plays what.
+//!
+//! In: modules to place, from the patch. Out: assignments to workers, answered; a place for each module.
+//! Thread: control. [`rig`] is the memory, [`memory`] its map, [`place`] the choice, [`dispatch`] the
+//! conversation with one worker, [`warmup`] the start; the processes themselves are `supervise`'s.
+
+pub mod dispatch;
+pub mod memory;
+pub mod place;
+pub mod rig;
+pub mod warmup;
+
+use crate::supervise::lifecycle::{Action, Event, State, step};
+use crate::supervise::process::{Notice, Order, Supervisor};
+use backline_abi::layout::{MAX_TYPES, stage};
+use dispatch::Conversation;
+use place::{Candidate, PlaceError, Request};
+use rig::Rig;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::{Duration, Instant};
+
+/// A worker that has not answered for this long is condemned.
+const SILENCE_LIMIT: Duration = Duration::from_secs(1);
+
+/// One worker slot as control knows it.
+pub struct Slot {
+    /// Core its worker is pinned to.
+    pub core: usize,
+    /// Process in it, 0 if none.
+    pub pid: u32,
+    /// Where it stands.
+    pub state: State,
+    /// Modules placed here.
+    pub modules: usize,
+    /// What they take of a block by the prices measured in warm-up, ns.
+    pub load_ns: f64,
+    /// Why the last process here ended.
+    pub last_cause: Option<String>,
+    /// Processes started here.
+    pub spawned: u64,
+    talk: Conversation,
+    failed_starts: u32,
+    refill_at: Option<Instant>,
+    unanswered_since: Option<Instant>,
+}
+
+/// The pool: slots, the processes in them, and their shared memory.
+pub struct Pool {
+    rig: Arc<Rig>,
+    supervisor: Supervisor,
+    slots: Vec<Slot>,
+    leases: u32,
+    reaped: u64,
+}
+
+/// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
+pub fn worker_program() -> std::io::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("BACKLINE_WORKER") {
+        return Ok(path.into());
+    }
+    let own = std::env::current_exe()?;
+    // Tests and benches live one folder further down than the programs they start.
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("backline-worker"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let message = format!(
+                "backline-worker is not beside {}; build both (cargo build --workspace) or set BACKLINE_WORKER",
+                own.display()
+            );
+            std::io::Error::new(std::io::ErrorKind::NotFound, message)
+        })
+}
+
+impl Pool {
+    /// Slots, none started. Worker i is pinned to core i modulo the cores.
+    fn new(rig: Arc<Rig>) -> std::io::Result<Self> {
+        let supervisor = Supervisor::start(worker_program()?, rig.name().to_owned())?;
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let core_of = |slot: usize| cores.get(slot % cores.len().max(1)).map_or(0, |core| core.id);
+        let slots = (0..rig.arenas().len())
+            .map(|slot| Slot {
+                core: core_of(slot),
+                pid: 0,
+                state: State::Spawning,
+                modules: 0,
+                load_ns: 0.0,
+                last_cause: None,
+                spawned: 0,
+                talk: Conversation::default(),
+                failed_starts: 0,
+                refill_at: None,
+                unanswered_since: None,
+            })
+            .collect();
+        Ok(Self { rig, supervisor, slots, leases: 0, reaped: 0 })
+    }
+
+    /// The slots.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The rig.
+    pub fn rig(&self) -> &Arc<Rig> {
+        &self.rig
+    }
+
+    /// Processes started and processes reaped since the start.
+    pub fn accounts(&self) -> (u64, u64) {
+        (self.slots.iter().map(|slot| slot.spawned).sum(), self.reaped)
+    }
+
+    /// A lease that nobody ever had in this engine.
+    pub fn draw_lease(&mut self) -> u32 {
+        self.leases = self.leases.wrapping_add(1).max(1);
+        self.leases
+    }
+
+    /// What a module of this type takes of a block, by the dearest measurement of any worker that is ready, ns.
+    pub fn price_ns(&self, type_index: usize, channels: usize) -> f64 {
+        let frames = f64::from(self.rig.header.block_frames);
+        let ready = (0..self.slots.len()).filter(|slot| self.slots[*slot].state.is_usable());
+        let prices = ready.map(|slot| {
+            let bits = self.rig.head(slot).prices[type_index.min(MAX_TYPES - 1)].load(Relaxed);
+            f64::from(f32::from_bits(bits)).clamp(0.0, 1e6)
+        });
+        // The cheapest worker's figure: the others were disturbed while they measured.
+        prices.min_by(f64::total_cmp).unwrap_or(0.0) * frames * channels as f64
+    }
+
+    /// A slot for a module of `price_ns` that is patched to modules in `neighbours`.
+    pub fn choose(&self, price_ns: f64, neighbours: &[usize]) -> Result<usize, PlaceError> {
+        let candidates: Vec<Candidate> = (0..self.slots.len())
+            .filter(|slot| self.slots[*slot].state.is_usable() && self.slots[*slot].unanswered_since.is_none())
+            .map(|slot| {
+                let Slot { core, modules, load_ns, .. } = self.slots[slot];
+                Candidate { slot, core, modules, load_ns }
+            })
+            .collect();
+        let header = &self.rig.header;
+        let block_ns = f64::from(header.block_frames) * 1e9 / f64::from(header.rate_hz);
+        let favourite_core = backline_abi::rights::current_core();
+        place::place(&candidates, &Request { price_ns, block_ns, neighbours, favourite_core })
+    }
+
+    /// A module is placed in `slot`.
+    pub fn occupy(&mut self, slot: usize, price_ns: f64) {
+        self.slots[slot].modules += 1;
+        self.slots[slot].load_ns += price_ns;
+        self.happen(slot, Event::Assigned);
+    }
+
+    /// A module left `slot`.
+    pub fn vacate(&mut self, slot: usize, price_ns: f64) {
+        let place = &mut self.slots[slot];
+        place.modules = place.modules.saturating_sub(1);
+        place.load_ns = if place.modules == 0 { 0.0 } else { (place.load_ns - price_ns).max(0.0) };
+        if place.modules == 0 {
+            self.happen(slot, Event::Released);
+        }
+    }
+
+    fn happen(&mut self, slot: usize, event: Event) -> Action {
+        let (state, action) = step(self.slots[slot].state, event);
+        self.slots[slot].state = state;
+        match action {
+            Action::Kill => self.supervisor.order(Order::Kill { slot }),
+            Action::Spawn => self.spawn(slot),
+            Action::Report => {
+                let cause = self.slots[slot].last_cause.as_deref().unwrap_or("unknown");
+                tracing::error!(slot, cause, "worker slot given up: its processes die before they are ready");
+            }
+            Action::Nothing | Action::MoveAndWait(_) => {}
+        }
+        action
+    }
+
+    fn spawn(&mut self, slot: usize) {
+        self.supervisor.order(Order::Spawn { slot, core: self.slots[slot].core });
+    }
+
+    /// Looks after the slots: deaths, joins, answers that are overdue. Returns slots whose process died, for
+    /// their modules to be moved.
+    pub fn tend(&mut self) -> Vec<usize> {
+        let mut dead = Vec::new();
+        while let Some(notice) = self.supervisor.notice() {
+            match notice {
+                Notice::Spawned { slot, pid } => {
+                    self.slots[slot].pid = pid;
+                    self.slots[slot].spawned += 1;
+                }
+                Notice::NotSpawned { slot, cause } => self.bury(slot, cause.to_string()),
+                Notice::Exited { slot, cause, .. } => {
+                    self.reaped += 1;
+                    self.bury(slot, cause);
+                    dead.push(slot);
+                }
+            }
+        }
+        for slot in 0..self.slots.len() {
+            self.look_after(slot);
+        }
+        dead
+    }
+
+    fn bury(&mut self, slot: usize, cause: String) {
+        let entry = &mut self.slots[slot];
+        tracing::warn!(slot, pid = entry.pid, cause, "worker ended");
+        let was_ready = entry.state.is_usable() || entry.state == State::Condemned;
+        entry.failed_starts = if was_ready { 0 } else { entry.failed_starts + 1 };
+        entry.pid = 0;
+        entry.unanswered_since = None;
+        entry.last_cause = Some(cause);
+        let failed_starts = entry.failed_starts;
+        if let Action::MoveAndWait(pause) = self.happen(slot, Event::Exited { failed_starts }) {
+            self.slots[slot].refill_at = Some(Instant::now() + pause);
+        }
+    }
+
+    fn look_after(&mut self, slot: usize) {
+        let entry = &self.slots[slot];
+        match entry.state {
+            State::Spawning | State::Warming if entry.pid != 0 => {
+                let head = self.rig.head(slot);
+                // Acquire: what the worker stored before the stage is visible (pairs with its store).
+                let reached = head.stage.load(Acquire);
+                // A dead predecessor's words do not count.
+                if head.pid.load(Relaxed) == entry.pid && (stage::ATTACHED..=stage::READY).contains(&reached) {
+                    self.happen(slot, Event::Attached);
+                    if reached == stage::READY {
+                        self.happen(slot, Event::Warmed);
+                        self.slots[slot].failed_starts = 0;
+                    }
+                }
+            }
+            State::BackingOff => {
+                let is_over = entry.refill_at.is_some_and(|at| at <= Instant::now());
+                if is_over && entry.modules == 0 {
+                    self.slots[slot].refill_at = None;
+                    self.happen(slot, Event::MayRefill);
+                }
+            }
+            State::Ready | State::Playing => self.look_for_late_answers(slot),
+            _ => {}
+        }
+    }
+
+    fn look_for_late_answers(&mut self, slot: usize) {
+        let Some(since) = self.slots[slot].unanswered_since else { return };
+        match self.slots[slot].talk.hear(&self.rig, slot) {
+            Ok(_) if !self.slots[slot].talk.is_waiting() => self.slots[slot].unanswered_since = None,
+            Ok(_) if since.elapsed() < SILENCE_LIMIT => {}
+            _ => {
+                tracing::error!(slot, "worker does not answer any more; it is replaced");
+                self.happen(slot, Event::BrokeContract);
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Filling the pool before the set: start all workers, say how far each has come, and return when all are
+//! ready.
+
+use super::rig::{Rig, RigSpec};
+use super::{Pool, worker_program};
+use crate::supervise::lifecycle::State;
+use backline_abi::layout::stage;
+use backline_abi::segment::SegmentError;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::{Duration, Instant};
+
+/// After this long a worker that is not ready is a failed start.
+const WARMUP_LIMIT: Duration = Duration::from_secs(20);
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_micros(500);
+
+/// Why there is no pool.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No shared memory.
+    #[error(transparent)]
+    Memory(#[from] SegmentError),
+    /// The worker program is missing, or threads cannot be started.
+    #[error("the worker pool cannot be started")]
+    System(#[from] std::io::Error),
+    /// A worker died before it was ready.
+    #[error("worker {slot} {cause} before it was ready (stage: {stage}); its message is on standard error")]
+    Died {
+        /// Slot.
+        slot: usize,
+        /// How it ended.
+        cause: String,
+        /// How far it had come.
+        stage: &'static str,
+    },
+    /// A worker took too long.
+    #[error("worker {slot} was not ready after {waited:?} (stuck at: {stage})")]
+    NotReady {
+        /// Slot.
+        slot: usize,
+        /// How long it was waited for.
+        waited: Duration,
+        /// How far it had come.
+        stage: &'static str,
+    },
+}
+
+/// How far the pool has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Workers that are ready.
+    pub ready: usize,
+    /// Workers in all.
+    pub workers: usize,
+    /// Stage of each worker in words.
+    pub stages: Vec<&'static str>,
+}
+
+/// A stage in words.
+pub const fn stage_name(reached: u32) -> &'static str {
+    match reached {
+        stage::EMPTY => "starting",
+        stage::ATTACHED => "taking rights and touching memory",
+        stage::TOUCHED => "building tables",
+        stage::WARMING => "rendering every module type",
+        stage::READY => "ready",
+        stage::LEFT => "left",
+        _ => "refused the segment",
+    }
+}
+
+impl Pool {
+    /// Creates the rig, starts every worker and waits until all are ready. `progress` is told of each change.
+    pub fn start(spec: &RigSpec, progress: &mut dyn FnMut(&Progress)) -> Result<Self, StartError> {
+        worker_program()?;
+        super::rig::sweep();
+        let rig = Arc::new(Rig::create(spec)?);
+        let mut pool = Self::new(rig)?;
+        for slot in 0..pool.slots.len() {
+            pool.spawn(slot);
+        }
+        let started = Instant::now();
+        let mut told = None;
+        loop {
+            if let Some(&slot) = pool.tend().first() {
+                let cause = pool.slots[slot].last_cause.clone().unwrap_or_default();
+                return Err(StartError::Died { slot, cause, stage: pool.stage_of(slot) });
+            }
+            let now = pool.progress();
+            if told.as_ref() != Some(&now) {
+                progress(&now);
+            }
+            if now.ready == now.workers {
+                return Ok(pool);
+            }
+            told = Some(now);
+            let late = pool.slots.iter().position(|slot| slot.state != State::Ready);
+            if let Some(slot) = late.filter(|_| started.elapsed() > WARMUP_LIMIT) {
+                return Err(StartError::NotReady { slot, waited: started.elapsed(), stage: pool.stage_of(slot) });
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn stage_of(&self, slot: usize) -> &'static str {
+        // Acquire: pairs with the worker's store.
+        stage_name(self.rig.head(slot).stage.load(Acquire))
+    }
+
+    fn progress(&self) -> Progress {
+        let ready = self.slots.iter().filter(|slot| slot.state.is_usable()).count();
+        let stages = (0..self.slots.len()).map(|slot| self.stage_of(slot)).collect();
+        Progress { ready, workers: self.slots.len(), stages }
+    }
+
+    /// Bits of `rights_bits` that every worker has obtained.
+    pub fn common_rights(&self) -> u32 {
+        (0..self.slots.len()).fold(u32::MAX, |common, slot| common & self.rig.head(slot).rights.load(Relaxed))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Release: pairs with the workers' Acquire load; they leave of their own accord, the supervisor's TERM
+        // and KILL are for those that do not.
+        self.rig.control().is_closing.store(1, std::sync::atomic::Ordering::Release);
+        for slot in 0..self.slots.len() {
+            self.rig.ring_bell(slot);
+        }
+    }
+}

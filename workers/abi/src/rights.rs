@@ -1,0 +1,96 @@
+//! Real-time rights of a thread: asked for, read back, and said truly.
+
+use std::io;
+
+/// Asks for FIFO priority `priority` (1..=99) for the calling thread and reads back whether it has it.
+/// Children do not inherit it (SCHED_RESET_ON_FORK).
+pub fn take_fifo(priority: u32) -> io::Result<()> {
+    let asked = libc::sched_param { sched_priority: priority as i32 };
+    // SAFETY: 0 is the calling thread; `asked` lives through the call.
+    let refused =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &asked) } != 0;
+    if refused {
+        return Err(io::Error::last_os_error());
+    }
+    has_fifo().then_some(()).ok_or_else(|| io::Error::other("the kernel said yes and did not do it"))
+}
+
+/// Whether the calling thread runs under FIFO.
+pub fn has_fifo() -> bool {
+    // SAFETY: 0 is the calling thread; the call reads nothing of ours.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO
+}
+
+/// Locks all memory of the process, present and future.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: a flag argument only.
+    let refused = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0;
+    if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Pins the calling thread to `core` and reads the affinity back.
+pub fn pin_to(core: usize) -> bool {
+    core_affinity::set_for_current(core_affinity::CoreId { id: core })
+        && matches!(core_affinity::get_core_ids().as_deref(), Some([only]) if only.id == core)
+}
+
+/// The core the calling thread runs on right now. Real-time safe.
+pub fn current_core() -> usize {
+    // SAFETY: no arguments.
+    let core = unsafe { libc::sched_getcpu() };
+    core.max(0) as usize
+}
+
+/// Denormal numbers count as zero in this thread from now on, in and out: they cost a hundred times a normal
+/// one. Every render thread does this, so all render the same bits.
+pub fn flush_denormals() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        /// Flush to zero (bit 15) and denormals are zero (bit 6) of MXCSR.
+        const FLUSH: u32 = 1 << 15 | 1 << 6;
+        let mut control: u32 = 0;
+        // SAFETY: stores MXCSR to `control`, which is 4 bytes on the stack.
+        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut control, options(nostack)) };
+        control |= FLUSH;
+        // SAFETY: loads MXCSR with two defined bits more than it had; Rust code does not depend on them.
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &control, options(nostack)) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        /// Flush to zero, bit 24 of FPCR.
+        const FLUSH: u64 = 1 << 24;
+        let control: u64;
+        // SAFETY: reads FPCR.
+        unsafe { std::arch::asm!("mrs {}, fpcr", out(reg) control, options(nostack, nomem)) };
+        // SAFETY: sets one defined bit of FPCR.
+        unsafe { std::arch::asm!("msr fpcr, {}", in(reg) control | FLUSH, options(nostack, nomem)) };
+    }
+}
+
+/// Kills the calling process when the thread that spawned it dies, then checks that its parent is still
+/// `parent`: if it died before the call, the signal will never come.
+pub fn die_with_parent(parent: u32) -> io::Result<()> {
+    // SAFETY: integer arguments only.
+    let refused = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0;
+    if refused {
+        return Err(io::Error::last_os_error());
+    }
+    if std::os::unix::process::parent_id() != parent {
+        return Err(io::Error::other(format!("the engine (pid {parent}) is gone")));
+    }
+    Ok(())
+}
+
+/// Page faults of the calling process so far, minor and major.
+pub fn page_faults() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: `usage` is memory for the answer.
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } != 0;
+    if failed {
+        return 0;
+    }
+    // SAFETY: all-zero is a valid rusage, and the call has filled it.
+    let usage = unsafe { usage.assume_init() };
+    (usage.ru_minflt + usage.ru_majflt) as u64
+}

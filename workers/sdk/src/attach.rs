@@ -1,0 +1,154 @@
+//! Step 5a: a new process finds its place. In: the command line the engine gave it. Out: a [`View`] of all
+//! segments, its own arena writable and everything else read-only. Refused: a segment of another build, a
+//! parent that is gone.
+
+use backline_abi::layout::{ABI_VERSION, ArenaHead, Control, Header, MAGIC, MAX_BLOCK_FRAMES, MAX_SLOTS, stage};
+use backline_abi::rights;
+use backline_abi::segment::{Segment, SegmentError};
+use backline_abi::wake;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+
+/// Why a worker cannot join.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// Started by hand, or with a wrong command line.
+    #[error("usage: backline-worker NAME SLOT CORE ENGINE_PID (workers are started by `backline run`)")]
+    Usage,
+    /// A segment could not be mapped.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// Engine and worker were built apart.
+    #[error("worker speaks {what} {worker}, engine {engine}; rebuild both: cargo build --workspace")]
+    Mismatch {
+        /// What differs.
+        what: &'static str,
+        /// Ours.
+        worker: u64,
+        /// Theirs.
+        engine: u64,
+    },
+    /// The engine died before we were ready.
+    #[error("no engine to work for")]
+    NoEngine(#[source] std::io::Error),
+}
+
+/// What the engine tells a worker on its command line.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Name of the control segment; arena i is `{name}-{i}`.
+    pub name: String,
+    /// Which slot we are in.
+    pub slot: usize,
+    /// Core to pin to.
+    pub core: usize,
+    /// Process that must be our parent.
+    pub engine_pid: u32,
+}
+
+impl Call {
+    /// Reads `NAME SLOT CORE ENGINE_PID`.
+    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, AttachError> {
+        let mut next = || args.next().ok_or(AttachError::Usage);
+        let number = |text: String| text.parse::<u32>().map_err(|_| AttachError::Usage);
+        let call = Self {
+            name: next()?,
+            slot: number(next()?)? as usize,
+            core: number(next()?)? as usize,
+            engine_pid: number(next()?)?,
+        };
+        if call.slot < MAX_SLOTS { Ok(call) } else { Err(AttachError::Usage) }
+    }
+}
+
+/// Everything a worker maps.
+pub struct View {
+    /// Which arena is ours.
+    pub slot: usize,
+    /// Identity of the engine's segment, checked.
+    pub header: Header,
+    control: Segment,
+    arenas: Vec<Segment>,
+}
+
+impl View {
+    /// The control segment. Real-time safe.
+    pub fn control(&self) -> &Control {
+        self.control.control().expect("size was checked when attaching")
+    }
+
+    /// All arenas, by slot. Real-time safe.
+    pub fn arenas(&self) -> &[Segment] {
+        &self.arenas
+    }
+
+    /// Our own arena. Real-time safe.
+    pub fn own(&self) -> &Segment {
+        &self.arenas[self.slot]
+    }
+
+    /// Our own arena's head. Real-time safe.
+    pub fn head(&self) -> &ArenaHead {
+        self.own().arena_head().expect("size was checked when attaching")
+    }
+
+    /// Tells whoever waits how far we are.
+    pub fn enter(&self, stage: u32) {
+        self.head().stage.store(stage, Release);
+        wake::wake(&self.head().stage);
+    }
+
+    /// Reads every page once (and writes our own back), so that later accesses fault no more.
+    pub fn touch(&self) {
+        std::hint::black_box(self.control.touch());
+        for arena in &self.arenas {
+            std::hint::black_box(arena.touch());
+        }
+        self.own().touch_for_writing();
+    }
+}
+
+fn check(header: &Header, fingerprint: u64) -> Result<(), AttachError> {
+    let same = |what, worker: u64, engine: u64| {
+        if worker == engine { Ok(()) } else { Err(AttachError::Mismatch { what, worker, engine }) }
+    };
+    same("segment magic", MAGIC, header.magic)?;
+    same("segment version", ABI_VERSION.into(), header.abi_version.into())?;
+    same("control segment size", size_of::<Control>() as u64, header.control_bytes.into())?;
+    same("arena head size", size_of::<ArenaHead>() as u64, header.arena_head_bytes.into())?;
+    same("module catalogue", fingerprint, header.catalogue)?;
+    same("block limit", header.block_frames.clamp(1, MAX_BLOCK_FRAMES as u32).into(), header.block_frames.into())?;
+    same("slot limit", header.slots.clamp(1, MAX_SLOTS as u32).into(), header.slots.into())
+}
+
+/// Joins the engine that `call` names. `fingerprint` is the rack's.
+pub fn attach(call: &Call, fingerprint: u64) -> Result<View, AttachError> {
+    rights::die_with_parent(call.engine_pid).map_err(AttachError::NoEngine)?;
+    let control = Segment::open(&call.name)?;
+    control.protect()?;
+    let header = control.control()?.header.load();
+    check(&header, fingerprint)?;
+    let arenas = (0..header.slots as usize)
+        .map(|slot| open_arena(&call.name, slot, slot == call.slot))
+        .collect::<Result<Vec<_>, _>>()?;
+    if call.slot >= arenas.len() {
+        return Err(AttachError::Usage);
+    }
+    let view = View { slot: call.slot, header, control, arenas };
+    let head = view.head();
+    // A dead predecessor in this slot may have left `READY` here; it must not be read beside our pid.
+    head.stage.store(stage::EMPTY, Release);
+    head.pid.store(std::process::id(), Release);
+    head.abi_version.store(ABI_VERSION, Relaxed);
+    head.magic.store(MAGIC, Release);
+    view.enter(stage::ATTACHED);
+    Ok(view)
+}
+
+fn open_arena(name: &str, slot: usize, is_own: bool) -> Result<Segment, SegmentError> {
+    let arena = Segment::open(&format!("{name}-{slot}"))?;
+    arena.arena_head()?;
+    if !is_own {
+        arena.protect()?;
+    }
+    Ok(arena)
+}

@@ -1,0 +1,178 @@
+//! One block: for each of our modules in plan order, hear, render from one state copy into the other, commit,
+//! wake who listens. Everything here is real-time safe; the only system calls are the futex's.
+
+use crate::attach::View;
+use crate::rack::{Job, Rack};
+use crate::roster::{Mine, Roster};
+use crate::source::{Gathered, Interruption};
+use backline_abi::block::{BlockHeader, Event};
+use backline_abi::commit::{self, Commit, NEVER, block_before, parity};
+use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK};
+use backline_abi::plan::MAX_CHANNELS;
+use backline_abi::wake;
+use backline_abi::words::{copy_words, load_words, store_samples, store_words};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed},
+    fence,
+};
+
+/// Output ports of one module.
+const MAX_OUTPUTS: usize = 4;
+/// Words of state of one module.
+const MAX_STATE_WORDS: usize = 4096;
+
+/// A block as its announcement was copied, checked.
+#[derive(Clone, Copy)]
+pub struct Announced {
+    header: BlockHeader,
+}
+
+/// Private memory for rendering one module at a time.
+pub struct Scratch {
+    /// The module's state.
+    pub state: Vec<u32>,
+    outputs: Vec<f32>,
+    gathered: Gathered,
+    events: Vec<Event>,
+    block_frames: usize,
+}
+
+impl Scratch {
+    /// Room for any module at blocks of `block_frames`, touched.
+    pub fn with_room(block_frames: usize) -> Self {
+        let mut scratch = Self {
+            state: vec![1; MAX_STATE_WORDS],
+            outputs: vec![1.0; MAX_OUTPUTS * MAX_CHANNELS * block_frames],
+            gathered: Gathered::with_room(block_frames),
+            events: Vec::with_capacity(EVENTS_PER_BLOCK),
+            block_frames,
+        };
+        scratch.events.resize(EVENTS_PER_BLOCK, Event { instance: 1, offset_frames: 0, kind: 0, value: 0.0 });
+        scratch
+    }
+
+    /// Copies what is announced as `block`, `None` if that announcement is gone already.
+    pub fn announced(&mut self, view: &View, block: u32) -> Option<Announced> {
+        let cell = &view.control().blocks[block as usize % BLOCKS_KEPT];
+        let header = cell.header.load();
+        let events = (header.events as usize).min(EVENTS_PER_BLOCK);
+        self.events.clear();
+        self.events.extend(cell.events[..events].iter().map(|event| event.load()));
+        // Acquire fence: header and events are read before the header is read again (the audio thread
+        // announces a later block before it writes over this one).
+        fence(Acquire);
+        let is_whole = header.block == block && cell.header.load() == header;
+        let frames = header.frames as usize;
+        (is_whole && (1..=self.block_frames).contains(&frames)).then_some(Announced { header })
+    }
+}
+
+/// Renders every module of ours that has not committed `announced` yet. `waited_ns` grows by the time spent
+/// waiting for others.
+pub fn render(
+    view: &View,
+    rack: &mut impl Rack,
+    roster: &mut Roster,
+    scratch: &mut Scratch,
+    announced: &Announced,
+    waited_ns: &mut u64,
+) -> Result<(), Interruption> {
+    let BlockHeader { plan_version, plan_buffer, .. } = announced.header;
+    if !roster.refresh(view, rack, &mut scratch.state, plan_version, plan_buffer) {
+        return Err(Interruption::TooLate);
+    }
+    for index in 0..roster.modules.len() {
+        let mine = roster.modules[index];
+        let cables = &roster.cables[mine.first_cable..mine.first_cable + mine.cables];
+        let Some(last) = last_commit(view, &mine) else { continue };
+        if last == announced.header.block {
+            continue;
+        }
+        let frames = announced.header.frames as usize;
+        scratch.gathered.gather(view, &mine, cables, announced.header.block, frames, waited_ns)?;
+        if roster.is_stale(view) {
+            return Err(Interruption::LookAgain);
+        }
+        view.head().rendering.store(mine.record.instance, Relaxed);
+        render_module(view, rack, scratch, &mine, last, announced);
+        view.head().rendering.store(0, Relaxed);
+    }
+    Ok(())
+}
+
+fn last_commit(view: &View, mine: &Mine) -> Option<u32> {
+    let last = commit::observe(view.own().commit_word(mine.memory.commit)?);
+    (last.lease == mine.lease).then_some(last.block)
+}
+
+fn render_module(
+    view: &View,
+    rack: &mut impl Rack,
+    scratch: &mut Scratch,
+    mine: &Mine,
+    last: u32,
+    announced: &Announced,
+) {
+    let block = announced.header.block;
+    let Some(word) = view.own().commit_word(mine.memory.commit) else { return };
+    if last != NEVER && last != block_before(block) {
+        catch_up(view, mine, word, last, block);
+    }
+    let words = view.own().words();
+    let memory = &mine.memory;
+    let state = &mut scratch.state[..memory.state_words];
+    load_words(&words[memory.states[parity(block_before(block))]..], state);
+    let outputs = &mut scratch.outputs[..memory.output_words];
+    let events = events_of(&scratch.events, mine.record.instance);
+    rack.render(Job {
+        record: &mine.record,
+        state,
+        inputs: &scratch.gathered.inputs(),
+        outputs,
+        stride: scratch.block_frames,
+        frames: announced.header.frames as usize,
+        events,
+        line: &words[memory.line..memory.line + memory.line_words],
+    });
+    silence_if_not_finite(view, rack, mine, scratch);
+    store_samples(&words[memory.outputs[parity(block)]..], &scratch.outputs[..memory.output_words]);
+    store_words(&words[memory.states[parity(block)]..], &scratch.state[..memory.state_words]);
+    commit::publish(word, Commit { lease: mine.lease, block });
+    if mine.has_listener {
+        wake::wake_commit(word);
+    }
+}
+
+/// A module that missed blocks goes on from its last state as if they had not been. Its state must stand in
+/// the copy that the next block reads; if it stands in the one that the next block writes, it is copied over
+/// and committed there first, so that there is a whole copy at every instant.
+fn catch_up(view: &View, mine: &Mine, word: &AtomicU64, last: u32, block: u32) {
+    view.head().modules_skipped.fetch_add(1, Relaxed);
+    let words = view.own().words();
+    let (from, to) = (parity(last), parity(block_before(block)));
+    if from != to {
+        let memory = &mine.memory;
+        copy_words(&words[memory.states[from]..][..memory.state_words], &words[memory.states[to]..]);
+    }
+    commit::publish(word, Commit { lease: mine.lease, block: block_before(block) });
+}
+
+/// The events of one module; they are sorted by instance.
+fn events_of(events: &[Event], instance: u32) -> &[Event] {
+    let start = events.partition_point(|event| event.instance < instance);
+    let count = events[start..].partition_point(|event| event.instance == instance);
+    &events[start..start + count]
+}
+
+/// A module whose output is not a number is silent for the block and starts anew.
+fn silence_if_not_finite(view: &View, rack: &mut impl Rack, mine: &Mine, scratch: &mut Scratch) {
+    let outputs = &mut scratch.outputs[..mine.memory.output_words];
+    if outputs.iter().all(|sample| sample.is_finite()) {
+        return;
+    }
+    outputs.fill(0.0);
+    view.head().silenced_blocks.fetch_add(1, Relaxed);
+    let rate_hz = view.header.rate_hz as f32;
+    rack.init(&mine.record, rate_hz, &mut scratch.state[..mine.memory.state_words]);
+}

@@ -1,0 +1,125 @@
+//! The life of a worker process, and its one loop.
+
+use crate::attach::{AttachError, Call, View, attach};
+use crate::block::{Scratch, render};
+use crate::prepare;
+use crate::rack::Rack;
+use crate::roster::Roster;
+use crate::source::Interruption;
+use backline_abi::commit::{NEVER, block_before};
+use crate::warm::warm;
+use assert_no_alloc::assert_no_alloc;
+use backline_abi::layout::{Assignment, stage};
+use backline_abi::ring::{Consumer, Garbled};
+use backline_abi::wake::{self, now_ns};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Longest sleep of an idle worker: so often it looks whether the engine has closed.
+const IDLE_LOOK_NS: u64 = 1_000_000_000;
+
+/// A worker's whole life: attach, warm, then render until the engine closes. Returns when it may exit.
+pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<(), AttachError> {
+    let call = Call::parse(args)?;
+    let view = attach(&call, rack.fingerprint())?;
+    // Rooms are made before memory is locked and touched, so they are locked and touched too.
+    let mut host = Host::new(&view);
+    warm(&view, &call, &mut rack);
+    host.forget_assignments();
+    view.enter(stage::READY);
+    while view.control().is_closing.load(Acquire) == 0 {
+        // Acquire: whatever was stored before the bell was rung is visible (pairs with the engine's increment).
+        let bell = view.control().bells[view.slot].word.load(Acquire);
+        let turn = assert_no_alloc(|| host.turn(&mut rack));
+        view.head().render_allocations.store(u64::from(violations()), Relaxed);
+        match turn {
+            Ok(true) => {}
+            Ok(false) => wake::wait(&view.control().bells[view.slot].word, bell, now_ns() + IDLE_LOOK_NS),
+            Err(garbled) => {
+                eprintln!("backline-worker {}: {garbled}", view.slot);
+                break;
+            }
+        }
+    }
+    view.enter(stage::LEFT);
+    Ok(())
+}
+
+/// Allocations made inside the loop. In debug builds the first one aborts instead.
+fn violations() -> u32 {
+    #[cfg(debug_assertions)]
+    return 0;
+    #[cfg(not(debug_assertions))]
+    assert_no_alloc::violation_count()
+}
+
+struct Host<'v> {
+    view: &'v View,
+    roster: Roster,
+    scratch: Scratch,
+    last_block: u32,
+    moves_seen: u32,
+}
+
+impl<'v> Host<'v> {
+    fn new(view: &'v View) -> Self {
+        Self {
+            view,
+            roster: Roster::with_room(),
+            scratch: Scratch::with_room(view.header.block_frames as usize),
+            last_block: view.control().block.word.load(Acquire),
+            moves_seen: view.control().moves.word.load(Acquire),
+        }
+    }
+
+    /// What was meant for a dead process in this slot is not for us.
+    fn forget_assignments(&mut self) {
+        let ring = &self.view.control().rings[self.view.slot];
+        let head = &self.view.head().assignments_head.word;
+        Consumer::<Assignment>::new(&ring.slots, &ring.tail.word, head).skip_all();
+        self.last_block = self.view.control().block.word.load(Acquire);
+    }
+
+    /// Answers assignments, then renders what is announced. True if there may be more to do at once.
+    fn turn(&mut self, rack: &mut impl Rack) -> Result<bool, Garbled> {
+        prepare::drain(self.view, rack, &mut self.scratch.state)?;
+        // Acquire: pairs with the audio thread's announcement.
+        let newest = self.view.control().block.word.load(Acquire);
+        // Acquire: pairs with control's increment after it changed a place. A module may have moved here in the
+        // middle of a block that we are through with.
+        let moves = self.view.control().moves.word.load(Acquire);
+        if newest == self.last_block && (moves == self.moves_seen || newest == NEVER) {
+            return Ok(false);
+        }
+        self.moves_seen = moves;
+        // A block missed by one can still be made good: its inputs and events are kept.
+        let before = block_before(newest);
+        let next = if self.last_block == block_before(before) { before } else { newest };
+        self.render_block(rack, next);
+        Ok(true)
+    }
+
+    fn render_block(&mut self, rack: &mut impl Rack, block: u32) {
+        let started_ns = now_ns();
+        let mut waited_ns = 0;
+        let outcome = match self.scratch.announced(self.view, block) {
+            Some(announced) => {
+                render(self.view, rack, &mut self.roster, &mut self.scratch, &announced, &mut waited_ns)
+            }
+            None => Err(Interruption::TooLate),
+        };
+        if outcome == Err(Interruption::LookAgain) {
+            return;
+        }
+        self.last_block = block;
+        let head = self.view.head();
+        if outcome.is_ok() && !self.roster.modules.is_empty() {
+            let busy_ns = (now_ns() - started_ns).saturating_sub(waited_ns).min(u64::from(u32::MAX)) as u32;
+            head.busy_ns.store(busy_ns, Relaxed);
+            head.busy_max_ns.fetch_max(busy_ns, Relaxed);
+            head.blocks_rendered.fetch_add(1, Relaxed);
+        }
+        // Release: all commits of the block are stored before it is called done (pairs with the engine's wait).
+        head.done.word.store(block, Release);
+        wake::wake(&head.done.word);
+    }
+}

@@ -1,0 +1,56 @@
+//! The module types of a worker, as the worker loop sees them.
+
+use backline_abi::block::Event;
+use backline_abi::plan::ModuleRecord;
+use std::sync::atomic::AtomicU32;
+
+/// One input of a module for a block: planes of samples, channel `c` from `c * stride`.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// `None` where no cable is.
+    pub planes: Option<&'a [f32]>,
+    /// Samples from one channel to the next.
+    pub stride: usize,
+}
+
+/// One block of one module. All slices are private memory, except `line`, which is the module's own.
+pub struct Job<'a> {
+    /// What the module is.
+    pub record: &'a ModuleRecord,
+    /// Its state before the block; after it on return.
+    pub state: &'a mut [u32],
+    /// Ports, then parameters.
+    pub inputs: &'a [Input<'a>],
+    /// Output planes, `stride` samples each, to fill.
+    pub outputs: &'a mut [f32],
+    /// Samples from one output plane to the next.
+    pub stride: usize,
+    /// Frames in this block, 1..=stride.
+    pub frames: usize,
+    /// What happens to the module in this block, sorted by frame.
+    pub events: &'a [Event],
+    /// Its delay memory.
+    pub line: &'a [AtomicU32],
+}
+
+/// The module types of a worker. A type is its row number in [`Rack::types`].
+pub trait Rack {
+    /// Number of types.
+    fn types(&self) -> usize;
+
+    /// A number that differs between catalogues that differ: names and sizes of all types.
+    fn fingerprint(&self) -> u64;
+
+    /// Renders type `type_index` for a while and returns what a frame of one channel costs, in ns. May
+    /// allocate: it is called before `ready`.
+    fn warm(&mut self, type_index: usize, rate_hz: f32, block_frames: usize) -> f32;
+
+    /// Whether sizes in `record` are what this type needs. Real-time safe.
+    fn fits(&self, record: &ModuleRecord, rate_hz: f32) -> bool;
+
+    /// Writes the state before the first frame. Real-time safe.
+    fn init(&mut self, record: &ModuleRecord, rate_hz: f32, state: &mut [u32]);
+
+    /// Renders one block. Real-time safe.
+    fn render(&mut self, job: Job<'_>);
+}

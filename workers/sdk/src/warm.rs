@@ -1,0 +1,52 @@
+//! Step 5b: from attached to ready. Rights are asked for and read back, all memory is touched, every module
+//! type is rendered and timed, so that nothing happens for the first time during the set.
+
+use crate::attach::{Call, View};
+use crate::rack::Rack;
+use backline_abi::layout::{MAX_TYPES, rights_bits, stage};
+use backline_abi::rights;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Stack that the render thread is sure to have, touched.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// Asks for rights, touches memory, renders every type once. May allocate; nothing after it may.
+pub fn warm(view: &View, call: &Call, rack: &mut impl Rack) {
+    let obtained = take_rights(view, call);
+    let head = view.head();
+    head.rights.store(obtained, Relaxed);
+    head.core.store(rights::current_core() as u32, Relaxed);
+    view.touch();
+    touch_stack();
+    view.enter(stage::TOUCHED);
+
+    rights::flush_denormals();
+    view.enter(stage::WARMING);
+    let rate_hz = view.header.rate_hz as f32;
+    let block_frames = view.header.block_frames as usize;
+    for type_index in 0..rack.types().min(MAX_TYPES) {
+        let price_ns = rack.warm(type_index, rate_hz, block_frames);
+        head.prices[type_index].store(price_ns.to_bits(), Relaxed);
+        head.warmed_types.store(type_index as u32 + 1, Relaxed);
+    }
+}
+
+fn take_rights(view: &View, call: &Call) -> u32 {
+    let mut obtained = 0;
+    if rights::pin_to(call.core) {
+        obtained |= rights_bits::PINNED;
+    }
+    if view.header.locks_memory != 0 && rights::lock_memory().is_ok() {
+        obtained |= rights_bits::LOCKED;
+    }
+    if view.header.worker_priority != 0 && rights::take_fifo(view.header.worker_priority).is_ok() {
+        obtained |= rights_bits::FIFO;
+    }
+    obtained
+}
+
+#[inline(never)]
+fn touch_stack() {
+    let mut stack = [1_u8; STACK_BYTES];
+    std::hint::black_box(&mut stack);
+}
