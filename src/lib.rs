@@ -11,4 +11,5 @@ pub mod patch;
 pub mod pattern;
 pub mod pool;
 pub mod rt;
+pub mod session;
 pub mod supervise;

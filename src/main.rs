@@ -1,1 +1,32 @@
-fn main() {}
+//! Arguments, then the subcommand, then the exit code; nothing else.
+
+use backline::cli;
+use backline::cli::args::{CommandLine, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("BACKLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let wants_colour = std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(wants_colour).with_writer(std::io::stderr).init();
+    let outcome = match CommandLine::parse().verb {
+        Verb::Run(args) => cli::run::run(&args),
+        Verb::Render(args) => cli::render::run(&args),
+        Verb::Send(args) => cli::send::run(&args),
+        Verb::Status(args) => cli::status::run(&args),
+        Verb::Modules(args) => cli::modules::run(&args),
+        Verb::Bench(args) => cli::bench::run(&args),
+        Verb::Doctor(args) => cli::doctor::run(&args),
+        Verb::Reap(args) => cli::reap::run(&args),
+        Verb::Stop(args) => cli::stop::run(&args),
+        Verb::Completions(args) => cli::completions::run(&args),
+        Verb::Man(args) => cli::man::run(&args),
+        Verb::Play(args) => cli::play::run(&args),
+        Verb::Picture(args) => cli::picture::run(&args),
+    };
+    cli::exit::of(outcome).into()
+}

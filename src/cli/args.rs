@@ -63,6 +63,8 @@ pub enum Verb {
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all subcommands to a folder
     Man(ManArgs),
+    /// Play a score on a running engine, each event at its sample
+    Play(PlayArgs),
     /// Draw waveform and spectrogram of a WAV file
     Picture(PictureArgs),
 }
@@ -332,6 +334,16 @@ pub struct ManArgs {
     /// Write backline.1 and a page for each subcommand to this folder
     #[arg(long, value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
+}
+
+/// `backline play`
+#[derive(Debug, Clone, Args)]
+pub struct PlayArgs {
+    /// Events to play, one a line: SECONDS ADDRESS ARGS...
+    pub score: PathBuf,
+    /// Where the engine listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:57190", value_parser = engine_address)]
+    pub to: SocketAddr,
 }
 
 /// `backline picture`

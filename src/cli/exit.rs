@@ -43,9 +43,41 @@ pub fn of(outcome: anyhow::Result<Exit>) -> Exit {
         Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
             eprintln!("backline: {error:#}");
-            Exit::Failure
+            code_for(&error)
         }
     }
+}
+
+/// The exit code that tells a script what kind of failure it was.
+fn code_for(error: &anyhow::Error) -> Exit {
+    use crate::osc::ListenError;
+    use crate::output::device_error::DeviceError;
+    use crate::pool::warmup::StartError;
+    use backline_abi::segment::SegmentError;
+    error
+        .chain()
+        .find_map(|cause| {
+            if let Some(refused) = cause.downcast_ref::<ListenError>() {
+                return Some(match refused {
+                    ListenError::PortInUse { .. } => Exit::Busy,
+                    ListenError::NotPermitted { .. } => Exit::NoPermission,
+                    ListenError::Unusable { .. } => Exit::Failure,
+                });
+            }
+            let is_memory = cause.is::<SegmentError>()
+                || matches!(cause.downcast_ref::<StartError>(), Some(StartError::Memory(_)));
+            let is_permission = cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied);
+            match () {
+                () if is_memory => Some(Exit::NoSharedMemory),
+                () if cause.is::<DeviceError>() => Some(Exit::NoAudioDevice),
+                () if cause.is::<crate::config::ConfigError>() => Some(Exit::Usage),
+                () if is_permission => Some(Exit::NoPermission),
+                () => None,
+            }
+        })
+        .unwrap_or(Exit::Failure)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,12 +1,19 @@
-//! One file a subcommand.
+//! The command line: one file a subcommand. [`args`] is the whole of it, [`exit`] how it ends.
 
 pub mod args;
+pub mod bench;
 pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod man;
 pub mod modules;
 pub mod picture;
-mod spectrum;
+pub mod play;
+pub mod reap;
+pub mod render;
+pub mod run;
 pub mod send;
+mod spectrum;
+pub mod status;
 pub mod stop;
+mod warmth;

@@ -4,6 +4,8 @@
 //! as colour in decibels below full scale.
 //! Thread: control, in a process of its own; the engine is not involved.
 
+use super::args::PictureArgs;
+use super::exit::Exit;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -77,6 +79,12 @@ pub enum PictureError {
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type DrawResult = Result<(), Box<dyn std::error::Error>>;
+
+/// Draws the picture that the command line asks for.
+pub fn run(args: &PictureArgs) -> anyhow::Result<Exit> {
+    draw(&args.input, &args.output)?;
+    Ok(Exit::Success)
+}
 
 /// Draws the sound in `wav` into the file `png`.
 pub fn draw(wav: &Path, png: &Path) -> Result<(), PictureError> {

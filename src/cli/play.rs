@@ -14,6 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
 
+use super::args::PlayArgs;
+use super::exit::Exit;
 use crate::command::{Arg, Reply};
 use crate::osc::client::DEFAULT_PATIENCE;
 use crate::osc::score::{self, ScoreError};
@@ -88,6 +90,15 @@ impl Played {
 
 /// A moment of a score and what happens in it.
 type Moment = (Duration, Vec<OscMessage>);
+
+/// Plays the score on the engine and says how it went.
+pub fn run(args: &PlayArgs) -> anyhow::Result<Exit> {
+    let played = play(&args.score, args.to)?;
+    played.refused.iter().for_each(|refusal| eprintln!("backline: refused: {refusal}"));
+    played.unanswered.iter().for_each(|address| eprintln!("backline: not answered: {address}"));
+    println!("{} of {} commands done", played.done, played.sent);
+    Ok(if played.is_success() { Exit::Success } else { Exit::Failure })
+}
 
 /// Performs the score in `path` on the engine at `engine`; returns when its last event was answered.
 pub fn play(path: &Path, engine: SocketAddr) -> Result<Played, PlayError> {

@@ -19,7 +19,7 @@ impl Conductor {
             // Commands are applied in order and staged before they are answered, so all before this are in force.
             Command::Sync(number) => one("/synced", vec![Arg::Int(*number)]),
             Command::Status => one("/status.reply", self.status_numbers()),
-            Command::StatusJson => one("/status.json.reply", vec![Arg::Text(self.status_json().to_string())]),
+            Command::StatusJson => one("/status/json.reply", vec![Arg::Text(self.status_json().to_string())]),
             Command::List => one("/list.reply", self.list()),
             Command::Schema(wanted) => self.schema(wanted.as_deref()),
             Command::Version => one("/version.reply", version()),

@@ -46,6 +46,15 @@ pub struct Cues {
     cues: std::iter::Peekable<std::vec::IntoIter<Cue>>,
 }
 
+impl IntoIterator for Cues {
+    type Item = Cue;
+    type IntoIter = std::iter::Peekable<std::vec::IntoIter<Cue>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.cues
+    }
+}
+
 impl Cues {
     /// `cues` sorted by time, those of one frame in their order.
     pub fn new(mut cues: Vec<Cue>) -> Self {

@@ -1,7 +1,8 @@
-//! Step 7 of 7: the mix, to a device ([`device`]), a timer ([`null`]), or a file ([`record`], [`wav`]).
+//! Step 7 of 7: the mix, to a device ([`device`]), a timer ([`null`]), chosen by [`clock`], or a file ([`record`], [`wav`]).
 
+pub mod clock;
 pub mod device;
-mod device_error;
+pub mod device_error;
 mod device_format;
 pub mod null;
 pub mod record;

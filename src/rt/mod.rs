@@ -5,6 +5,7 @@
 //! builds. What it has to say goes out through [`report`]'s atomics; what it is done with goes back to the
 //! control thread to be freed.
 
+pub mod dll;
 pub mod probe;
 pub mod report;
 

@@ -9,6 +9,7 @@ use crate::math::{one_minus_exp, sane};
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
 use crate::param::{Course, GLIDE_S, STRETCH_FRAMES, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 const GATE_IN: usize = 0;
 const ATTACK: usize = 0;
@@ -159,14 +160,14 @@ impl Module for Adsr {
                     release: self.shares(&times[2], RELEASE, cable(RELEASE), FALL_CONSTANTS),
                     sustain: sustain.modulated(&Self::TYPE.params[SUSTAIN], cable(SUSTAIN)),
                 };
-                let gate = Course::of_cable(io.input_part(GATE_IN, channel, &range));
+                let gate = io.input_part(GATE_IN, channel, &range);
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {
                     continue;
                 };
                 let mut level = [0.0; STRETCH_FRAMES];
-                self.follow(channel, &slopes, &gate, &mut level[..range.len()]);
-                for ((sample, &level), &velocity) in out.iter_mut().zip(&level).zip(&velocity.values) {
-                    *sample = level * velocity;
+                self.follow(channel, &slopes, gate, &mut level[..range.len()]);
+                for (frame, (sample, &level)) in out.iter_mut().zip(&level).enumerate() {
+                    *sample = level * velocity.at(frame);
                 }
             }
             self.is_struck = 0;
@@ -195,7 +196,7 @@ impl Adsr {
     }
 
     /// One channel through one stretch.
-    fn follow(&mut self, channel: usize, slopes: &Slopes, gate: &Course, levels: &mut [f32]) {
+    fn follow(&mut self, channel: usize, slopes: &Slopes, gate: Option<&[f32]>, levels: &mut [f32]) {
         let state = (
             self.segment.get_mut(channel),
             self.level.get_mut(channel),
@@ -205,28 +206,51 @@ impl Adsr {
             return;
         };
         let mut is_struck = self.is_struck != 0;
-        for (frame, out) in levels.iter_mut().enumerate() {
-            let is_high = u32::from(gate.values[frame] > GATE_LEVEL);
-            let is_struck_by_cable = is_high > *is_cable_high;
+        let mut frame = 0;
+        while frame < levels.len() {
+            let gate_cv = gate.and_then(|gate| gate.get(frame)).copied().unwrap_or(0.0);
+            let is_high = u32::from(gate_cv > GATE_LEVEL);
+            is_struck |= is_high > *is_cable_high;
             *is_cable_high = is_high;
 
             let is_open = self.is_gate_open | is_high != 0;
-            *segment = next_segment(
-                *segment,
-                *level,
-                slopes.sustain.values[frame],
-                is_open,
-                is_struck | is_struck_by_cable,
-            );
+            *segment = next_segment(*segment, *level, slopes.sustain.at(frame), is_open, is_struck);
             is_struck = false;
-            *level = next_level(*segment, *level, slopes, frame);
-            *out = *level;
+            // Without a cable in `gate`, a segment runs until it ends by itself.
+            let end = if gate.is_some() { frame + 1 } else { levels.len() };
+            let run = match *segment {
+                ATTACKING => run::<ATTACKING>,
+                DECAYING => run::<DECAYING>,
+                SUSTAINING => run::<SUSTAINING>,
+                RELEASING => run::<RELEASING>,
+                _idle => run::<IDLE>,
+            };
+            frame = run(level, slopes, is_open, frame..end, levels);
         }
     }
 }
 
+/// Stays in a segment through `range`, or as long as it lasts; gives the frame after that.
+fn run<const SEGMENT: u32>(
+    level: &mut f32,
+    slopes: &Slopes,
+    is_open: bool,
+    range: Range<usize>,
+    levels: &mut [f32],
+) -> usize {
+    for frame in range.clone() {
+        let is_over = next_segment(SEGMENT, *level, slopes.sustain.at(frame), is_open, false) != SEGMENT;
+        if is_over && frame > range.start {
+            return frame;
+        }
+        *level = next_level(SEGMENT, *level, slopes, frame);
+        levels[frame] = *level;
+    }
+    range.end
+}
+
 /// The whole life of an envelope: idle, attack, decay, sustain, release, idle.
-#[inline]
+#[inline(always)]
 fn next_segment(segment: u32, level: f32, sustain: f32, is_open: bool, is_struck: bool) -> u32 {
     match segment {
         _ if is_struck => ATTACKING,
@@ -239,14 +263,14 @@ fn next_segment(segment: u32, level: f32, sustain: f32, is_open: bool, is_struck
     }
 }
 
-#[inline]
+#[inline(always)]
 fn next_level(segment: u32, level: f32, slopes: &Slopes, frame: usize) -> f32 {
-    let sustain = slopes.sustain.values[frame];
+    let sustain = slopes.sustain.at(frame);
     match segment {
-        ATTACKING => (level + slopes.attack.values[frame] * (1.0 + ATTACK_BEYOND - level)).min(1.0),
-        DECAYING => (level + slopes.decay.values[frame] * (sustain - FALL_BEYOND - level)).max(sustain),
+        ATTACKING => (level + slopes.attack.at(frame) * (1.0 + ATTACK_BEYOND - level)).min(1.0),
+        DECAYING => (level + slopes.decay.at(frame) * (sustain - FALL_BEYOND - level)).max(sustain),
         SUSTAINING => sustain,
-        RELEASING => (level - slopes.release.values[frame] * (level + FALL_BEYOND)).max(0.0),
+        RELEASING => (level - slopes.release.at(frame) * (level + FALL_BEYOND)).max(0.0),
         _idle => 0.0,
     }
 }

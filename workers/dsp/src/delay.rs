@@ -11,7 +11,6 @@ use crate::module::{
 };
 use crate::param::{Course, GLIDE_S, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
-use std::ops::Range;
 
 const IN: usize = 0;
 const TIME: usize = 0;
@@ -38,6 +37,13 @@ pub struct Delay {
     ring_frames: u32,
     /// Where in its ring every channel writes next.
     head: u32,
+}
+
+/// One channel's parameters for one stretch, cables included.
+struct Knobs {
+    delay_frames: Course,
+    feedback: Course,
+    mix: Course,
 }
 
 /// The samples that one channel remembers.
@@ -132,32 +138,25 @@ impl Module for Delay {
     }
 
     fn render(&mut self, io: &mut Io<'_>) {
-        let params = Self::TYPE.params;
         for range in stretches(io.frames()) {
             let delay_frames = self.delay_frames.course(range.len());
             let feedback = self.feedback.course(range.len());
             let mix = self.mix.course(range.len());
+            let mut head = self.head;
             for channel in 0..io.channels().min(MAX_CHANNELS) {
                 let cable = |param| io.param_cable::<Self>(param, channel, &range);
-                let delay_frames = self.stretched(&delay_frames, cable(TIME));
-                let feedback = feedback.modulated(&params[FEEDBACK], cable(FEEDBACK));
-                let mix = mix.modulated(&params[MIX], cable(MIX));
-                let mut sound = Course::of_cable(io.input_part(IN, channel, &range));
-                self.ring(io, channel).echo(
-                    self.head,
-                    range.len(),
-                    &mut sound,
-                    &delay_frames,
-                    &feedback,
-                    &mix,
-                );
+                let knobs = Knobs {
+                    delay_frames: self.stretched(&delay_frames, cable(TIME)),
+                    feedback: feedback.modulated(&Self::TYPE.params[FEEDBACK], cable(FEEDBACK)),
+                    mix: mix.modulated(&Self::TYPE.params[MIX], cable(MIX)),
+                };
+                let input = Course::of_cable(io.input_part(IN, channel, &range));
+                let ring = self.ring(io, channel);
                 if let Some(out) = io.output(0, channel).get_mut(range.clone()) {
-                    out.iter_mut()
-                        .zip(&sound.values)
-                        .for_each(|(sample, &sound)| *sample = sound);
+                    head = ring.echo(self.head, &input, &knobs, out);
                 }
             }
-            self.head = self.after(range);
+            self.head = head;
         }
     }
 }
@@ -181,36 +180,26 @@ impl Delay {
             frames: self.ring_frames,
         }
     }
-
-    fn after(&self, range: Range<usize>) -> u32 {
-        wrapped(u64::from(self.head) + range.len() as u64, self.ring_frames)
-    }
 }
 
 impl Ring<'_> {
-    /// Puts the echoes into `sound` and remembers it.
-    fn echo(
-        &self,
-        head: u32,
-        frames: usize,
-        sound: &mut Course,
-        delay_frames: &Course,
-        feedback: &Course,
-        mix: &Course,
-    ) {
-        for frame in 0..frames {
-            let now = u64::from(head) + frame as u64;
-            let dry = sound.values[frame];
-            let wet = self.at(now, delay_frames.values[frame]);
+    /// Fills `out` and remembers what was played; gives the head after it.
+    fn echo(&self, head: u32, input: &Course, knobs: &Knobs, out: &mut [f32]) -> u32 {
+        let mut now = head;
+        for (frame, sample) in out.iter_mut().enumerate() {
+            let dry = input.at(frame);
+            let wet = self.at(now, knobs.delay_frames.at(frame));
             // Echoes that have died away become true zero, here and so in all that is read later.
-            self.write(now, without_dust(sane(dry + feedback.values[frame] * wet)));
-            sound.values[frame] = dry + mix.values[frame] * (wet - dry);
+            self.write(now, without_dust(sane(dry + knobs.feedback.at(frame) * wet)));
+            *sample = dry + knobs.mix.at(frame) * (wet - dry);
+            now = self.after(now);
         }
+        now
     }
 
     /// The sample `delay_frames` before `now`, between samples on a cubic through four of them (Hermite, as
     /// in Niemitalo, "Polynomial Interpolators for High-Quality Resampling of Oversampled Audio", 2001).
-    fn at(&self, now: u64, delay_frames: f32) -> f32 {
+    fn at(&self, now: u32, delay_frames: f32) -> f32 {
         let longest = (self.frames as usize).saturating_sub(MAX_FRAMES + MARGIN_FRAMES) as f32;
         let delay_frames = delay_frames.min(longest).max(SHORTEST_FRAMES);
         let whole = delay_frames as u32;
@@ -230,19 +219,21 @@ impl Ring<'_> {
         here + between * (slope + between * (bend + between * twist))
     }
 
-    fn read(&self, now: u64, ago: u32) -> f32 {
-        let position = now + u64::from(self.frames) - u64::from(ago.min(self.frames));
-        sane(
-            self.line
-                .read(self.start.wrapping_add(wrapped(position, self.frames) as usize)),
-        )
+    fn read(&self, now: u32, ago: u32) -> f32 {
+        let index = now
+            .checked_sub(ago)
+            .unwrap_or_else(|| now.wrapping_sub(ago).wrapping_add(self.frames));
+        sane(self.line.read(self.start.wrapping_add(index as usize)))
     }
 
-    fn write(&self, now: u64, sample: f32) {
-        self.line.write(
-            self.start.wrapping_add(wrapped(now, self.frames) as usize),
-            sample,
-        );
+    fn write(&self, now: u32, sample: f32) {
+        self.line.write(self.start.wrapping_add(now as usize), sample);
+    }
+
+    /// The place after `now`. A `now` outside the ring, which only a broken state has, comes back into it.
+    fn after(&self, now: u32) -> u32 {
+        let next = now.wrapping_add(1);
+        if next < self.frames { next } else { 0 }
     }
 }
 
@@ -258,9 +249,4 @@ fn snapped(frames: f32) -> f32 {
     } else {
         frames
     }
-}
-
-/// `position` in a ring of `frames`, which is 0 only if the state is broken.
-fn wrapped(position: u64, frames: u32) -> u32 {
-    position.checked_rem(u64::from(frames)).unwrap_or(0) as u32
 }

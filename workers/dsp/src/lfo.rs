@@ -117,9 +117,10 @@ impl Module for Lfo {
                 ) else {
                     continue;
                 };
-                for ((sample, &rate_hz), &depth) in out.iter_mut().zip(&rate_hz.values).zip(&depth.values) {
-                    *sample = depth * naive_wave(self.shape, *phase);
-                    *phase = phase.wrapping_add((rate_hz * self.sample_period_s * UNITS_PER_CYCLE) as u32);
+                for (frame, sample) in out.iter_mut().enumerate() {
+                    *sample = depth.at(frame) * naive_wave(self.shape, *phase);
+                    *phase = phase
+                        .wrapping_add((rate_hz.at(frame) * self.sample_period_s * UNITS_PER_CYCLE) as u32);
                 }
             }
         }

@@ -17,6 +17,7 @@
 pub mod module;
 
 pub mod cable;
+pub(crate) mod lanes;
 pub mod line;
 pub mod math;
 pub mod param;
@@ -24,12 +25,12 @@ pub mod wave;
 
 pub mod adsr;
 pub mod delay;
-pub mod ladder;
+pub(crate) mod ladder;
 pub mod lfo;
 pub mod mix;
 pub mod noise;
 pub mod out;
-pub mod svf;
+pub(crate) mod svf;
 pub mod vca;
 pub mod vcf;
 pub mod vco;

@@ -2,7 +2,7 @@
 
 use crate::math::sane;
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
-use crate::param::{Course, GLIDE_S, Smoothed, in_range, initial, stretches};
+use crate::param::{Course, GLIDE_S, STRETCH_FRAMES, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
 
 const INPUTS: usize = 8;
@@ -120,22 +120,22 @@ impl Module for Mix {
             let levels: [Course; INPUTS] =
                 std::array::from_fn(|input| self.levels[input].course(range.len()));
             for channel in 0..io.channels().min(MAX_CHANNELS) {
-                let mut sum = Course::steady(0.0);
+                let mut sum = [0.0; STRETCH_FRAMES];
                 for (input, (level, param)) in levels.iter().zip(params).enumerate() {
                     let Some(samples) = io.input_part(input, channel, &range) else {
                         continue;
                     };
                     let level = level.modulated(param, io.param_cable::<Self>(input, channel, &range));
-                    for ((sum, &sample), &level) in sum.values.iter_mut().zip(samples).zip(&level.values) {
-                        *sum += sane(sample) * level;
+                    for (frame, (sum, &sample)) in sum.iter_mut().zip(samples).enumerate() {
+                        *sum += sane(sample) * level.at(frame);
                     }
                 }
                 let gain = gain.modulated(&params[GAIN], io.param_cable::<Self>(GAIN, channel, &range));
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {
                     continue;
                 };
-                for ((sample, &sum), &gain) in out.iter_mut().zip(&sum.values).zip(&gain.values) {
-                    *sample = sum * gain;
+                for (frame, (sample, &sum)) in out.iter_mut().zip(&sum).enumerate() {
+                    *sample = sum * gain.at(frame);
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use crate::math::sane;
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
-use crate::param::{Course, GLIDE_S, Smoothed, in_range, initial, stretches};
+use crate::param::{GLIDE_S, STRETCH_FRAMES, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -85,8 +85,8 @@ impl Module for Out {
                 let Some(out) = io.output(0, side).get_mut(range.clone()) else {
                     continue;
                 };
-                for ((sample, &sound), &level) in out.iter_mut().zip(&sound.values).zip(&level.values) {
-                    *sample = sound * level;
+                for (frame, (sample, &sound)) in out.iter_mut().zip(&sound).enumerate() {
+                    *sample = sound * level.at(frame);
                 }
             }
         }
@@ -94,15 +94,20 @@ impl Module for Out {
 }
 
 /// Mean of every `every`th of a port's channels; silence if nothing is patched.
-fn mean(io: &Io<'_>, port: usize, channels: Range<usize>, every: usize, range: &Range<usize>) -> Course {
-    let mut sum = Course::steady(0.0);
+fn mean(
+    io: &Io<'_>,
+    port: usize,
+    channels: Range<usize>,
+    every: usize,
+    range: &Range<usize>,
+) -> [f32; STRETCH_FRAMES] {
+    let mut sum = [0.0; STRETCH_FRAMES];
     let share = 1.0 / channels.len().div_ceil(every).max(1) as f32;
     for channel in channels.step_by(every) {
         let Some(samples) = io.input_part(port, channel, range) else {
             continue;
         };
-        sum.is_steady = false;
-        for (sum, &sample) in sum.values.iter_mut().zip(samples) {
+        for (sum, &sample) in sum.iter_mut().zip(samples) {
             *sum += share * sane(sample);
         }
     }

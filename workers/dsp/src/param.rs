@@ -44,84 +44,93 @@ pub fn choice(value: f32) -> u32 {
     (value + 0.5) as u32
 }
 
-/// One signal over one stretch.
+/// One control signal over one stretch.
 #[derive(Debug, Clone, Copy)]
-pub struct Course {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for one stretch, and a box would allocate"
+)]
+pub enum Course {
+    /// The same value throughout, so that what follows from it needs computing only once. A matter of speed
+    /// only: whether a signal that rests is called steady depends on where stretches begin.
+    Steady(f32),
     /// A value for each frame; only as many as the stretch has frames mean anything.
-    pub values: [f32; STRETCH_FRAMES],
-    /// All the values are the same, so that what follows from them needs computing only once. A hint for
-    /// speed only: it depends on where stretches begin.
-    pub is_steady: bool,
+    Moving([f32; STRETCH_FRAMES]),
 }
 
 impl Course {
-    /// The same value throughout. Real-time safe.
-    pub fn steady(value: f32) -> Self {
-        Self {
-            values: [value; STRETCH_FRAMES],
-            is_steady: true,
-        }
-    }
-
     /// What a cable brings, made sane; zero without one. Real-time safe.
     pub fn of_cable(cable: Option<&[f32]>) -> Self {
-        let mut course = Self::steady(0.0);
-        if let Some(samples) = cable {
-            course.is_steady = false;
-            for (value, &sample) in course.values.iter_mut().zip(samples) {
-                *value = sane(sample);
-            }
+        match cable {
+            None => Self::Steady(0.0),
+            Some(samples) => Self::Moving([0.0; STRETCH_FRAMES]).each_with(samples, |_, sample| sane(sample)),
         }
-        course
     }
 
-    /// `f` of every value, computed once if the signal is steady. Real-time safe.
+    /// The value at `frame` of the stretch. Real-time safe.
+    #[inline]
+    pub fn at(&self, frame: usize) -> f32 {
+        match self {
+            Self::Steady(value) => *value,
+            Self::Moving(values) => values[frame % STRETCH_FRAMES],
+        }
+    }
+
+    /// Whether it is the same value throughout. Real-time safe.
+    #[inline]
+    pub fn is_steady(&self) -> bool {
+        matches!(self, Self::Steady(_))
+    }
+
+    /// `f` of every value. Real-time safe.
     #[inline]
     pub fn map(&self, f: impl Fn(f32) -> f32) -> Self {
-        if self.is_steady {
-            return Self::steady(f(self.values[0]));
-        }
-        Self {
-            values: self.values.map(f),
-            is_steady: false,
+        self.with(&Self::Steady(0.0), |value, _| f(value))
+    }
+
+    /// `f` of every pair of values. Real-time safe.
+    #[inline]
+    pub fn with(&self, other: &Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        match (self, other) {
+            (Self::Steady(one), Self::Steady(two)) => Self::Steady(f(*one, *two)),
+            (_, Self::Moving(others)) => self.each_with(others, f),
+            (Self::Moving(values), Self::Steady(two)) => {
+                let mut values = *values;
+                values.iter_mut().for_each(|value| *value = f(*value, *two));
+                Self::Moving(values)
+            }
         }
     }
 
-    /// `f` of every pair of values, computed once if both signals are steady. Real-time safe.
+    /// `f` of every value and the sample beside it.
     #[inline]
-    pub fn with(&self, other: &Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        if self.is_steady && other.is_steady {
-            return Self::steady(f(self.values[0], other.values[0]));
-        }
-        let mut both = *self;
-        both.is_steady = false;
-        for (value, &second) in both.values.iter_mut().zip(&other.values) {
-            *value = f(*value, second);
-        }
-        both
+    fn each_with(&self, samples: &[f32], f: impl Fn(f32, f32) -> f32) -> Self {
+        let mut values = match self {
+            Self::Steady(value) => [*value; STRETCH_FRAMES],
+            Self::Moving(values) => *values,
+        };
+        values
+            .iter_mut()
+            .zip(samples)
+            .for_each(|(value, &sample)| *value = f(*value, sample));
+        Self::Moving(values)
     }
 
     /// This parameter's course with a cable into it, as its panel says the cable counts. Real-time safe.
     pub fn modulated(&self, param: &Param, cable: Option<&[f32]>) -> Self {
-        let Some(samples) = cable else { return *self };
-        let mut course = *self;
-        course.is_steady = false;
-        let pairs = course.values.iter_mut().zip(samples);
-        match param.modulation {
-            Modulation::Octaves => {
-                pairs.for_each(|(value, &cv)| {
-                    *value = (*value * exp2(sane(cv))).max(param.min).min(param.max)
-                });
+        let bounded = |value: f32| value.max(param.min).min(param.max);
+        match (cable, self) {
+            (Some(samples), _) if param.modulation == Modulation::Octaves => {
+                self.each_with(samples, |value, cv| bounded(value * exp2(sane(cv))))
             }
-            Modulation::FullScale => {
+            (Some(samples), _) if param.modulation == Modulation::FullScale => {
                 let span = param.max - param.min;
-                pairs.for_each(|(value, &cv)| {
-                    *value = (*value + sane(cv) * span).max(param.min).min(param.max)
-                });
+                self.each_with(samples, |value, cv| bounded(value + sane(cv) * span))
             }
-            Modulation::None => course.is_steady = self.is_steady,
+            // Not `*self`: that would copy room for a whole stretch when there is one value.
+            (_, Self::Steady(value)) => Self::Steady(*value),
+            (_, Self::Moving(values)) => Self::Moving(*values),
         }
-        course
     }
 }
 
@@ -169,17 +178,14 @@ impl Smoothed {
     /// The values of the next `frames` frames. Real-time safe.
     pub fn course(&mut self, frames: usize) -> Course {
         if self.frames_left == 0 {
-            return Course::steady(self.value);
+            return Course::Steady(self.value);
         }
-        let mut course = Course {
-            values: [self.target; STRETCH_FRAMES],
-            is_steady: false,
-        };
-        for value in course.values.iter_mut().take(frames) {
+        let mut values = [self.target; STRETCH_FRAMES];
+        for value in values.iter_mut().take(frames) {
             self.advance();
             *value = self.value;
         }
-        course
+        Course::Moving(values)
     }
 
     fn advance(&mut self) {

@@ -4,7 +4,7 @@
 
 use crate::math::sane;
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
-use crate::param::{GLIDE_S, Smoothed, in_range, initial, stretches};
+use crate::param::{Course, GLIDE_S, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
 
 const IN: usize = 0;
@@ -66,15 +66,10 @@ impl Module for Vca {
         for range in stretches(io.frames()) {
             let gain = self.gain.course(range.len());
             for channel in 0..io.channels().min(MAX_CHANNELS) {
-                let mut gain = gain.modulated(
-                    &Self::TYPE.params[GAIN],
-                    io.param_cable::<Self>(GAIN, channel, &range),
-                );
+                let param = &Self::TYPE.params[GAIN];
+                let mut gain = gain.modulated(param, io.param_cable::<Self>(GAIN, channel, &range));
                 if let Some(cv) = io.input_part(CV_IN, channel, &range) {
-                    gain.values
-                        .iter_mut()
-                        .zip(cv)
-                        .for_each(|(gain, &cv)| *gain *= sane(cv).max(0.0));
+                    gain = gain.with(&Course::of_cable(Some(cv)), |gain, cv| gain * cv.max(0.0));
                 }
                 let input = io.input_part(IN, channel, &range);
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {
@@ -82,8 +77,8 @@ impl Module for Vca {
                 };
                 match input {
                     Some(input) => {
-                        for ((sample, &input), &gain) in out.iter_mut().zip(input).zip(&gain.values) {
-                            *sample = sane(input) * gain;
+                        for (frame, (sample, &input)) in out.iter_mut().zip(input).enumerate() {
+                            *sample = sane(input) * gain.at(frame);
                         }
                     }
                     None => out.fill(0.0),

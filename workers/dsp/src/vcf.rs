@@ -1,9 +1,10 @@
 //! `vcf`: the voltage-controlled filter, a four-pole ladder or a two-pole state-variable filter.
 //!
 //! This file is the panel and brings in what each frame is filtered with; the filters themselves are
-//! [`crate::ladder`] and [`crate::svf`].
+//! `ladder` and `svf`.
 
-use crate::math::{exp2, sane, warp, without_dust};
+use crate::lanes::Lanes;
+use crate::math::{exp2, sane, tan_pi, without_dust};
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
 use crate::param::{Course, GLIDE_S, STRETCH_FRAMES, Smoothed, choice, in_range, initial, stretches};
 use crate::{ladder, svf};
@@ -158,6 +159,20 @@ struct Knobs {
     resonance: Course,
 }
 
+/// What one stretch of `L` channels is filtered with, a frame a row.
+pub(crate) struct Stretch<const L: usize> {
+    /// Input, then output.
+    pub signal: [Lanes<L>; STRETCH_FRAMES],
+    /// Warped cutoff, tan(pi f / rate).
+    pub warped: [Lanes<L>; STRETCH_FRAMES],
+    /// 0.0..=1.0.
+    pub resonance: [Lanes<L>; STRETCH_FRAMES],
+    /// Rows that mean anything.
+    pub frames: usize,
+    /// All rows of `warped` and `resonance` are the same.
+    pub is_steady: bool,
+}
+
 impl Vcf {
     /// The other filter starts from silence.
     fn start_model(&mut self, model: u32) {
@@ -176,81 +191,78 @@ impl Vcf {
         range: &Range<usize>,
         knobs: &Knobs,
     ) {
-        let mut signal = [[0.0; L]; STRETCH_FRAMES];
-        let mut frequency = [[0.0; L]; STRETCH_FRAMES];
-        let mut resonance = [[0.0; L]; STRETCH_FRAMES];
-        let lanes = L.min(io.channels().saturating_sub(first));
-        for lane in 0..lanes {
-            let channel = first + lane;
-            if let Some(input) = io.input_part(IN, channel, range) {
-                signal
-                    .iter_mut()
-                    .zip(input)
-                    .for_each(|(row, &sample)| row[lane] = sane(sample));
-            }
-            let of_filter = self.frequency(io, channel, range, &knobs.cutoff_hz);
-            frequency
-                .iter_mut()
-                .zip(&of_filter.values)
-                .for_each(|(row, &value)| row[lane] = value);
-            let cable = io.param_cable::<Self>(RES, channel, range);
-            let of_filter = knobs.resonance.modulated(&Self::TYPE.params[RES], cable);
-            resonance
-                .iter_mut()
-                .zip(&of_filter.values)
-                .for_each(|(row, &value)| row[lane] = value);
-        }
-        let frames = range.len();
-        let signal = if self.model == LADDER {
-            let mut stretch = ladder::Stretch {
-                signal,
-                share: frequency,
-                resonance,
-            };
+        let mut stretch = self.stretch::<L>(io, first, range, knobs);
+        if self.model == LADDER {
             with_lanes(&mut self.ladder, first, |poles| {
-                stretch.filter(poles, self.mode, frames)
+                ladder::filter(&mut stretch, poles, self.mode)
             });
-            stretch.signal
         } else {
-            let mut stretch = svf::Stretch {
-                signal,
-                warped: frequency,
-                resonance,
-            };
             with_lanes(&mut self.svf, first, |poles| {
-                stretch.filter(poles, self.mode, frames)
+                svf::filter(&mut stretch, poles, self.mode)
             });
-            stretch.signal
-        };
-        for lane in 0..lanes {
+        }
+        for lane in 0..L.min(io.channels().saturating_sub(first)) {
             if let Some(out) = io.output(0, first + lane).get_mut(range.clone()) {
                 out.iter_mut()
-                    .zip(&signal)
-                    .for_each(|(sample, row)| *sample = without_dust(row[lane]));
+                    .zip(&stretch.signal)
+                    .for_each(|(sample, row)| *sample = without_dust(row.0[lane]));
             }
         }
     }
 
-    /// One channel's cutoff as its filter wants it.
-    fn frequency(&self, io: &Io<'_>, channel: usize, range: &Range<usize>, cutoff_hz: &Course) -> Course {
+    fn stretch<const L: usize>(
+        &self,
+        io: &Io<'_>,
+        first: usize,
+        range: &Range<usize>,
+        knobs: &Knobs,
+    ) -> Stretch<L> {
+        let silence = [Lanes::all(0.0); STRETCH_FRAMES];
+        let mut stretch = Stretch {
+            signal: silence,
+            warped: silence,
+            resonance: silence,
+            frames: range.len(),
+            is_steady: true,
+        };
+        for lane in 0..L.min(io.channels().saturating_sub(first)) {
+            let channel = first + lane;
+            if let Some(input) = io.input_part(IN, channel, range) {
+                stretch
+                    .signal
+                    .iter_mut()
+                    .zip(input)
+                    .for_each(|(row, &sample)| row.0[lane] = sane(sample));
+            }
+            let warped = self.warped(io, channel, range, &knobs.cutoff_hz);
+            stretch
+                .warped
+                .iter_mut()
+                .enumerate()
+                .for_each(|(frame, row)| row.0[lane] = warped.at(frame));
+            let cable = io.param_cable::<Self>(RES, channel, range);
+            let resonance = knobs.resonance.modulated(&Self::TYPE.params[RES], cable);
+            stretch
+                .resonance
+                .iter_mut()
+                .enumerate()
+                .for_each(|(frame, row)| row.0[lane] = resonance.at(frame));
+            stretch.is_steady &= warped.is_steady() & resonance.is_steady();
+        }
+        stretch
+    }
+
+    /// One channel's cutoff as the filters want it, tan(pi f / rate).
+    fn warped(&self, io: &Io<'_>, channel: usize, range: &Range<usize>, cutoff_hz: &Course) -> Course {
         let cable = io.param_cable::<Self>(CUTOFF, channel, range);
         let cutoff_hz = cutoff_hz.modulated(&Self::TYPE.params[CUTOFF], cable);
         let sweep = Course::of_cable(io.input_part(CV_IN, channel, range)).map(exp2);
         let lowest_cycles = Self::TYPE.params[CUTOFF].min * self.sample_period_s;
-        let cycles = cutoff_hz.with(&sweep, |hertz, sweep| {
-            (hertz * sweep * self.sample_period_s)
+        cutoff_hz.with(&sweep, |hertz, sweep| {
+            let cycles = (hertz * sweep * self.sample_period_s)
                 .max(lowest_cycles)
-                .min(HIGHEST_CYCLES)
-        });
-        let is_ladder = self.model == LADDER;
-        cycles.map(|cycles| {
-            let (sine, cosine) = warp(cycles);
-            // tan x, and tan x / (1 + tan x).
-            if is_ladder {
-                sine / (sine + cosine)
-            } else {
-                sine / cosine
-            }
+                .min(HIGHEST_CYCLES);
+            tan_pi(cycles)
         })
     }
 }
@@ -259,11 +271,12 @@ impl Vcf {
 fn with_lanes<const P: usize, const L: usize>(
     poles: &mut [[f32; MAX_CHANNELS]; P],
     first: usize,
-    work: impl FnOnce(&mut [[f32; L]; P]),
+    work: impl FnOnce(&mut [Lanes<L>; P]),
 ) {
-    let mut lanes = [[0.0; L]; P];
+    let mut lanes = [Lanes([0.0; L]); P];
     for (lanes, pole) in lanes.iter_mut().zip(poles.iter()) {
         lanes
+            .0
             .iter_mut()
             .zip(pole.iter().skip(first))
             .for_each(|(lane, &value)| *lane = value);
@@ -272,7 +285,7 @@ fn with_lanes<const P: usize, const L: usize>(
     for (lanes, pole) in lanes.iter().zip(poles) {
         pole.iter_mut()
             .skip(first)
-            .zip(lanes)
+            .zip(&lanes.0)
             .for_each(|(value, &lane)| *value = lane);
     }
 }

@@ -45,7 +45,8 @@ pub struct Vco {
 /// The phase of one channel through one stretch.
 struct Motion {
     phases: [u32; STRETCH_FRAMES],
-    /// How far each frame moves, without direction: what decides how many harmonics fit.
+    /// How far each frame moves, without direction: what decides how many harmonics fit. If the motion is
+    /// steady, only the first means anything.
     steps: [u32; STRETCH_FRAMES],
     is_steady: bool,
 }
@@ -192,19 +193,23 @@ impl Vco {
         let mut motion = Motion {
             phases: [0; STRETCH_FRAMES],
             steps: [0; STRETCH_FRAMES],
-            is_steady: step_cycles.is_steady,
+            is_steady: step_cycles.is_steady(),
         };
         let Some(phase) = self.phase.get_mut(channel) else {
             return motion;
         };
-        let frames_of_motion = motion
-            .phases
-            .iter_mut()
-            .zip(&mut motion.steps)
-            .zip(&step_cycles.values);
-        for ((now, size), &cycles) in frames_of_motion.take(frames) {
-            // Saturates half a unit below +half a cycle, which is as good as there.
-            let step = (cycles * UNITS_PER_CYCLE) as i32;
+        if motion.is_steady {
+            let step = units(step_cycles.at(0));
+            motion.steps[0] = step.unsigned_abs();
+            for (frame, now) in (0_u32..).zip(&mut motion.phases) {
+                *now = phase.wrapping_add(frame.wrapping_mul(step as u32));
+            }
+            *phase = phase.wrapping_add((frames as u32).wrapping_mul(step as u32));
+            return motion;
+        }
+        let rows = motion.phases.iter_mut().zip(&mut motion.steps).enumerate();
+        for (frame, (now, size)) in rows.take(frames) {
+            let step = units(step_cycles.at(frame));
             *now = *phase;
             *size = step.unsigned_abs();
             *phase = phase.wrapping_add(step as u32);
@@ -221,7 +226,7 @@ impl Vco {
             TRI => motion.draw(Wave::TRI, out, |table, phase, _frame| table.at(phase)),
             SAW => motion.draw(Wave::SAW, out, |table, phase, _frame| table.at(phase)),
             _square => motion.draw(Wave::SAW, out, |table, phase, frame| {
-                let width = width_cycles.values.get(frame).copied().unwrap_or(0.5);
+                let width = width_cycles.at(frame);
                 pulse(table, phase, width)
             }),
         }
@@ -242,6 +247,12 @@ impl Motion {
             });
         }
     }
+}
+
+/// Phase units in `cycles`; half a cycle saturates one unit below, which is as good as there.
+#[inline]
+fn units(cycles: f32) -> i32 {
+    (cycles * UNITS_PER_CYCLE) as i32
 }
 
 /// High for the first `width_cycles` of the cycle, low for the rest: one saw that jumps up at the start, less

@@ -89,7 +89,7 @@ fn any_run() -> impl Strategy<Value = Run> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn blocks_of_any_size_give_the_same_bits(run in any_run(), splits in vec(1..FRAMES, 0..40)) {
