@@ -1,4 +1,5 @@
 //! Backline.
+pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod config;

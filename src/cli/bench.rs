@@ -1,5 +1,30 @@
-//! `backline bench`.
-use super::args::BenchArgs;
+//! `backline bench`: one question, the whole distribution, and the machine it was measured on.
+
+use super::args::{BenchArgs, BenchQuestion};
 use super::exit::Exit;
-/// bench
-pub fn run(_args: &BenchArgs) -> anyhow::Result<Exit> { Ok(Exit::Success) }
+use crate::bench::{create, cycle};
+use crate::config;
+use anyhow::Context;
+
+/// Measurements when `--n` does not say.
+const DEFAULT_N: u64 = 2_000;
+
+/// Measures and prints.
+pub fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
+    let settings = config::load(args.layer(), None, None)?.settings;
+    let n = args.n.unwrap_or(DEFAULT_N);
+    let outcome = match args.question {
+        BenchQuestion::Create => create::run(&settings, n)?,
+        BenchQuestion::Cycle => cycle::run(&settings, n)?,
+    };
+    match &args.json {
+        None => print!("{}", outcome.table()),
+        Some(None) => println!("{}", outcome.to_json()),
+        Some(Some(path)) => {
+            let text = serde_json::to_string_pretty(&outcome.to_json())?;
+            std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+            print!("{}", outcome.table());
+        }
+    }
+    Ok(Exit::Success)
+}

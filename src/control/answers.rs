@@ -73,7 +73,10 @@ impl Conductor {
 
     fn audio_json(&self) -> serde_json::Value {
         let report = &self.report;
+        let (frame, frame_time_ns) = report.position().unwrap_or_default();
         json!({
+            "frame": frame,
+            "frame_time_ns": frame_time_ns,
             "clock": self.clock_name,
             "rate_hz": self.settings.rate_hz,
             "rate_actual_hz": self.rate_actual_hz(),

@@ -50,6 +50,8 @@ pub struct Conductor {
     /// What is playing: a name for `status`, set by whoever opens the clock.
     pub clock_name: String,
     is_quitting: bool,
+    /// Where new modules go whatever placement says; for benches.
+    wanted_slot: Option<usize>,
 }
 
 /// Fills the pool and makes both ends of an engine: control's and the audio thread's.
@@ -84,6 +86,7 @@ pub fn start(
         plan_version: 0,
         clock_name: String::new(),
         is_quitting: false,
+        wanted_slot: None,
     };
     Ok((conductor, cycle))
 }
@@ -112,6 +115,16 @@ impl Conductor {
     /// True once `/quit` was accepted.
     pub fn is_quitting(&self) -> bool {
         self.is_quitting
+    }
+
+    /// Puts the modules created from now on into `slot`, for benches that measure a certain arrangement.
+    pub fn place_next_in(&mut self, slot: usize) {
+        self.wanted_slot = Some(slot);
+    }
+
+    /// Leaves new modules to placement again.
+    pub fn place_next_anywhere(&mut self) {
+        self.wanted_slot = None;
     }
 
     fn rig(&self) -> &Arc<Rig> {

@@ -73,7 +73,7 @@ impl Conductor {
     /// put it there.
     fn nearer(&mut self, slot: usize, price_ns: f64, near: &[usize]) -> Option<usize> {
         let core_of = |slot: usize| self.pool.slots()[slot].core;
-        if near.is_empty() || near.iter().any(|other| core_of(*other) == core_of(slot)) {
+        if self.wanted_slot.is_some() || near.is_empty() || near.iter().any(|other| core_of(*other) == core_of(slot)) {
             return None;
         }
         let chosen = self.pool.choose(price_ns, near).ok()?;

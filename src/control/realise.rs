@@ -70,7 +70,7 @@ impl Conductor {
         let near = self.slots_near(patch, module.instance);
         let mut refusal = None;
         for _ in 0..TRIES {
-            let chosen = match self.pool.choose(placed.price_ns, &near) {
+            let chosen = match self.wanted_slot.map_or_else(|| self.pool.choose(placed.price_ns, &near), Ok) {
                 Ok(slot) => slot,
                 Err(nobody) => {
                     self.cells.untake(&placed);

@@ -1,0 +1,284 @@
+//! How long is it from a `/create` datagram to its `/done`, and to the first sample of the new module?
+//!
+//! A real engine (`backline run`, null clock) is started as a process of its own and asked from here over UDP,
+//! as a performer's program would. The first sample is found by its index in what the engine recorded, not by
+//! a clock.
+
+use super::machine;
+use super::outcome::{Outcome, Times};
+use crate::config::Settings;
+use crate::osc::parse_reply;
+use anyhow::{Context, bail};
+use backline_abi::wake::now_ns;
+use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType, encoder};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Chains of four modules that sound in the loaded run: 16 x 4 = 64 modules.
+const CHAINS: usize = 16;
+/// Creates whose first sample is looked up.
+const FIRST_SAMPLES: u64 = 200;
+/// Pauses between creates cycle through these, so that they meet every phase of a block.
+const PAUSES_US: [u64; 7] = [1_100, 1_730, 2_190, 1_390, 2_470, 1_510, 1_970];
+
+/// Runs the bench: `n` creates idle, `n` creates with 64 modules sounding.
+pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
+    let folder = std::env::temp_dir().join(format!("backline-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let outcome = measure(settings, n, &folder);
+    let _ = std::fs::remove_dir_all(&folder);
+    outcome
+}
+
+fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Result<Outcome> {
+    let wav = folder.join("bench.wav");
+    let engine = Engine::start(settings, &wav)?;
+    let workers = engine.workers()?;
+    let private = workers.iter().map(|pid| machine::private_kib(*pid)).max().unwrap_or(0);
+    let mut figures = vec![
+        ("pool warm, ms from exec to ready".to_owned(), engine.ready["warm_ms"].clone()),
+        ("private memory of the largest idle worker, KiB".to_owned(), json!(private)),
+    ];
+
+    let before = Counts::take(&engine)?;
+    let mut idle = Times::new("create to /done, idle", &[(0.5, 80.0), (0.99, 250.0)]);
+    creates(&engine, n, &mut idle)?;
+    figures.extend(Counts::take(&engine)?.since(&before, "idle"));
+
+    let offsets = first_samples(&engine)?;
+    let mut sounding = Times::new("create to /done, 64 modules sounding", &[(0.99, 500.0)]);
+    play_chains(&engine)?;
+    let before = Counts::take(&engine)?;
+    creates(&engine, n, &mut sounding)?;
+    figures.extend(Counts::take(&engine)?.since(&before, "64 sounding"));
+    let status = engine.status()?;
+    for key in ["concealed", "xruns", "cycle_max_us"] {
+        figures.push((format!("{key} over the whole run"), status["audio"][key].clone()));
+    }
+    figures.push(("blocks over the whole run".to_owned(), status["audio"]["blocks"].clone()));
+    engine.stop()?;
+
+    let first = look_up(&wav, &offsets, settings, &mut figures)?;
+    let settings = json!({
+        "block_frames": settings.block_frames, "rate_hz": settings.rate_hz, "workers": settings.workers,
+        "audio": "null", "realtime": status["audio"]["realtime"], "refused": status["refused"], "n": n,
+    });
+    Ok(Outcome { bench: "create", settings, times: vec![idle, sounding, first], figures })
+}
+
+/// An engine as a process of its own.
+struct Engine {
+    child: Child,
+    socket: UdpSocket,
+    ready: Value,
+}
+
+impl Engine {
+    fn start(settings: &Settings, wav: &std::path::Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["run", "--audio", "null", "--listen", "127.0.0.1:0", "--json", "--record"]).arg(wav);
+        for (option, value) in [
+            ("--block", settings.block_frames.to_string()),
+            ("--rate", settings.rate_hz.to_string()),
+            ("--workers", settings.workers.to_string()),
+            ("--arena", settings.arena_mib.to_string()),
+        ] {
+            command.args([option, &value]);
+        }
+        if !settings.wants_realtime {
+            command.arg("--no-realtime");
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start backline run")?;
+        let out = child.stdout.take().context("the engine has no standard output")?;
+        for line in BufReader::new(out).lines() {
+            let event: Value = serde_json::from_str(&line?)?;
+            if event["event"] == "ready" {
+                let address = event["osc_udp"].as_str().context("the engine named no address")?;
+                let socket = UdpSocket::bind("127.0.0.1:0")?;
+                socket.connect(address)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                return Ok(Self { child, socket, ready: event });
+            }
+        }
+        bail!("the engine ended before it was ready")
+    }
+
+    /// Sends `packet` and returns when `answers` answers have come; any failure is an error.
+    fn ask(&self, packet: &[u8], answers: usize) -> anyhow::Result<u64> {
+        let mut buffer = [0; 65_536];
+        let sent_ns = now_ns();
+        self.socket.send(packet)?;
+        let mut done_ns = 0;
+        for _ in 0..answers {
+            let length = self.socket.recv(&mut buffer).context("the engine did not answer")?;
+            done_ns = now_ns();
+            let reply = parse_reply(&buffer[..length]).context("the engine's answer is no OSC")?;
+            if reply.is_failure() {
+                bail!("the engine refused: {reply:?}");
+            }
+        }
+        Ok(done_ns - sent_ns)
+    }
+
+    fn status(&self) -> anyhow::Result<Value> {
+        self.socket.send(&packet("/status/json", vec![])?)?;
+        let mut buffer = vec![0; 65_536];
+        let length = self.socket.recv(&mut buffer)?;
+        match parse_reply(&buffer[..length]).and_then(|reply| reply.args.into_iter().next()) {
+            Some(crate::command::Arg::Text(text)) => Ok(serde_json::from_str(&text)?),
+            _ => bail!("the engine's status is no text"),
+        }
+    }
+
+    fn workers(&self) -> anyhow::Result<Vec<u64>> {
+        let status = self.status()?;
+        let workers = status["workers"].as_array().context("the status lists no workers")?;
+        Ok(workers.iter().filter_map(|worker| worker["pid"].as_u64()).collect())
+    }
+
+    fn stop(mut self) -> anyhow::Result<()> {
+        self.ask(&packet("/quit", vec![])?, 1)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Ended already unless the bench failed half-way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn message(address: &str, args: Vec<OscType>) -> OscPacket {
+    OscPacket::Message(OscMessage { addr: address.to_owned(), args })
+}
+
+fn packet(address: &str, args: Vec<OscType>) -> anyhow::Result<Vec<u8>> {
+    Ok(encoder::encode(&message(address, args))?)
+}
+
+fn text(word: &str) -> OscType {
+    OscType::String(word.to_owned())
+}
+
+fn creates(engine: &Engine, n: u64, times: &mut Times) -> anyhow::Result<()> {
+    let create = packet("/create", vec![text("vco"), text("benched")])?;
+    let free = packet("/free", vec![text("benched")])?;
+    for turn in 0..n {
+        times.record_ns(engine.ask(&create, 1)?);
+        engine.ask(&free, 1)?;
+        std::thread::sleep(Duration::from_micros(PAUSES_US[turn as usize % PAUSES_US.len()]));
+    }
+    Ok(())
+}
+
+/// 16 chains of oscillator, filter, amplifier and amplifier, all into one output.
+fn play_chains(engine: &Engine) -> anyhow::Result<()> {
+    for chain in 0..CHAINS {
+        let id = |kind: &str| format!("{kind}_{chain}");
+        for (kind, id) in [("vco", id("a")), ("vcf", id("b")), ("vca", id("c")), ("vca", id("d"))] {
+            engine.ask(&packet("/create", vec![text(kind), text(&id)])?, 1)?;
+        }
+        let ends = [(id("a"), id("b")), (id("b"), id("c")), (id("c"), id("d")), (id("d"), "out".to_owned())];
+        for (source, target) in ends {
+            let gain = OscType::Float(if target == "out" { 0.05 } else { 1.0 });
+            engine.ask(&packet("/connect", vec![text(&source), text(&target), gain])?, 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates noise that goes to the output at once; returns the frame at which each datagram was sent.
+fn first_samples(engine: &Engine) -> anyhow::Result<Vec<f64>> {
+    engine.ask(&packet("/create", vec![text("out"), text("out")])?, 1)?;
+    let bundle = OscPacket::Bundle(OscBundle {
+        timetag: OscTime { seconds: 0, fractional: 1 },
+        content: vec![
+            message("/create", vec![text("noise"), text("heard")]),
+            message("/connect", vec![text("heard"), text("out")]),
+        ],
+    });
+    let bundle = encoder::encode(&bundle)?;
+    let free = packet("/free", vec![text("heard")])?;
+    let mut frames = Vec::new();
+    for turn in 0..FIRST_SAMPLES {
+        let audio = engine.status()?["audio"].clone();
+        let number = |key: &str| audio[key].as_f64().with_context(|| format!("the status has no {key}"));
+        let sent_ns = now_ns() as f64;
+        engine.ask(&bundle, 2)?;
+        frames.push(number("frame")? + (sent_ns - number("frame_time_ns")?) * 1e-9 * number("rate_hz")?);
+        std::thread::sleep(Duration::from_micros(6_000 + PAUSES_US[turn as usize % PAUSES_US.len()]));
+        engine.ask(&free, 1)?;
+        std::thread::sleep(Duration::from_millis(6));
+    }
+    Ok(frames)
+}
+
+/// Finds the first sample of each create in the recording.
+fn look_up(
+    wav: &std::path::Path,
+    sent: &[f64],
+    settings: &Settings,
+    figures: &mut Vec<(String, Value)>,
+) -> anyhow::Result<Times> {
+    let block = u64::from(settings.block_frames);
+    let rate_hz = f64::from(settings.rate_hz);
+    let mut reader = hound::WavReader::open(wav).context("the engine's recording cannot be read")?;
+    let samples: Vec<f32> = reader.samples::<f32>().collect::<Result<_, _>>()?;
+    let block_us = block as f64 * 1e6 / rate_hz;
+    let mut times = Times::new("create sent to first sample in the mix, by sample index", &[]);
+    let (mut at_boundary, mut in_time) = (0, 0);
+    for sent in sent {
+        let from = sent.max(0.0) as usize;
+        let sound = samples.chunks_exact(2).skip(from).position(|frame| frame != [0.0, 0.0]);
+        let frame = from + sound.context("a create was never heard")?;
+        let waited = frame as f64 - sent;
+        times.record_ns((waited / rate_hz * 1e9).max(0.0) as u64);
+        at_boundary += u64::from((frame as u64).is_multiple_of(block));
+        in_time += u64::from(waited <= 2.0 * block as f64);
+    }
+    figures.push(("first samples looked up".to_owned(), json!(sent.len())));
+    figures.push(("of these at the first frame of a block".to_owned(), json!(at_boundary)));
+    figures.push(("of these no later than two blocks after the datagram left".to_owned(), json!(in_time)));
+    figures.push(("one block, us".to_owned(), json!(block_us)));
+    Ok(times)
+}
+
+/// What must not happen while modules are created.
+struct Counts {
+    processes: u64,
+    spawned: u64,
+    faults: u64,
+    allocations: u64,
+}
+
+impl Counts {
+    fn take(engine: &Engine) -> anyhow::Result<Self> {
+        let status = engine.status()?;
+        let workers = status["workers"].as_array().context("the status lists no workers")?;
+        let number = |value: &Value| value.as_u64().unwrap_or(0);
+        Ok(Self {
+            processes: machine::processes_started(),
+            spawned: number(&status["accounts"]["spawned"]),
+            faults: workers.iter().map(|worker| machine::page_faults(number(&worker["pid"]))).sum(),
+            allocations: workers.iter().map(|worker| number(&worker["render_allocations"])).sum::<u64>()
+                + number(&status["audio"]["allocations"]),
+        })
+    }
+
+    fn since(&self, before: &Self, run: &str) -> Vec<(String, Value)> {
+        vec![
+            (format!("{run}: workers spawned"), json!(self.spawned - before.spawned)),
+            (format!("{run}: processes started on the machine"), json!(self.processes - before.processes)),
+            (format!("{run}: page faults in workers"), json!(self.faults - before.faults)),
+            (format!("{run}: allocations in render threads"), json!(self.allocations - before.allocations)),
+        ]
+    }
+}
