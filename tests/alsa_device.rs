@@ -19,12 +19,7 @@ const HEARD_FRAMES: usize = 4_800;
 
 fn spec(name: Option<&str>) -> DeviceSpec {
     let name = name.map(str::to_owned);
-    DeviceSpec {
-        host: DeviceHost::Default,
-        name,
-        rate_hz: 48_000,
-        block_frames: 128,
-    }
+    DeviceSpec { host: DeviceHost::Default, name, rate_hz: 48_000, block_frames: 128 }
 }
 
 /// A card of ours that writes what it plays into `tape`, and nothing else.
@@ -44,12 +39,7 @@ fn second_process(test: &str, role: &str, configuration: &Path) -> (String, Stri
         .output()
         .expect("this test starts itself");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
 }
 
@@ -59,13 +49,7 @@ fn sample(frame: u64) -> f32 {
 }
 
 fn play_to_the_tape() {
-    assert!(
-        list()
-            .iter()
-            .any(|device| device.id == "tape" && device.description == "Tape"),
-        "{:?}",
-        list()
-    );
+    assert!(list().iter().any(|device| device.id == "tape" && device.description == "Tape"), "{:?}", list());
     let frames = Arc::new(AtomicU64::new(0));
     let counted = frames.clone();
     let render = move |stereo: &mut [f32], _: CallbackTiming| {
@@ -77,14 +61,9 @@ fn play_to_the_tape() {
     let (first_seen, first) = crossbeam_channel::bounded(1);
     let (notices, _told) = crossbeam_channel::bounded(8);
     let on_first = move || first_seen.send(()).expect("the test listens");
-    let Ok(device) = open(&spec(Some("tape")), render, on_first, notices) else {
-        panic!("the tape opens")
-    };
+    let Ok(device) = open(&spec(Some("tape")), render, on_first, notices) else { panic!("the tape opens") };
     first.recv_timeout(WATCHDOG).expect("the first callback comes");
-    assert_eq!(
-        (device.report().host, device.report().name.as_str()),
-        ("ALSA", "tape")
-    );
+    assert_eq!((device.report().host, device.report().name.as_str()), ("ALSA", "tape"));
     assert_eq!(device.report().period_frames, Some(128));
     let since = Instant::now();
     while frames.load(Ordering::Relaxed) < 2 * HEARD_FRAMES as u64 {
@@ -105,22 +84,11 @@ fn alsa_plays_what_the_callback_renders() {
     std::fs::write(&alsa_conf, configuration(&tape)).expect("a configuration");
     second_process("alsa_plays_what_the_callback_renders", "tape", &alsa_conf);
     let bytes = std::fs::read(&tape).expect("the tape was written");
-    let samples = bytes
-        .chunks_exact(4)
-        .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-    let heard: Vec<f32> = samples
-        .skip_while(|&sample| sample == 0.0)
-        .take(2 * HEARD_FRAMES)
-        .collect();
-    let expected: Vec<f32> = (1..=HEARD_FRAMES as u64)
-        .flat_map(|frame| [sample(frame), -sample(frame)])
-        .collect();
-    assert!(
-        heard == expected,
-        "{:?} ... is not {:?} ...",
-        &heard[..8],
-        &expected[..8]
-    );
+    let samples = bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+    let heard: Vec<f32> = samples.skip_while(|&sample| sample == 0.0).take(2 * HEARD_FRAMES).collect();
+    let expected: Vec<f32> =
+        (1..=HEARD_FRAMES as u64).flat_map(|frame| [sample(frame), -sample(frame)]).collect();
+    assert!(heard == expected, "{:?} ... is not {:?} ...", &heard[..8], &expected[..8]);
 }
 
 #[test]

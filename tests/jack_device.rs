@@ -26,9 +26,7 @@ impl Drop for Killed {
             return;
         }
         // Asked first, so that jackd removes its shared memory; made to go if it does not within five seconds.
-        let _ = Command::new("sh")
-            .args(["-c", &format!("kill {}", self.0.id())])
-            .status();
+        let _ = Command::new("sh").args(["-c", &format!("kill {}", self.0.id())]).status();
         for _ in 0..500 {
             if self.0.try_wait().is_ok_and(|status| status.is_some()) {
                 return;
@@ -40,13 +38,22 @@ impl Drop for Killed {
     }
 }
 
+/// Removes what JACK leaves in shared memory when a server ends before its clients; the name is ours alone.
+struct Swept(String);
+
+impl Drop for Swept {
+    fn drop(&mut self) {
+        for left in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if left.file_name().to_string_lossy().contains(&self.0) {
+                let _ = std::fs::remove_file(left.path());
+            }
+        }
+    }
+}
+
 /// A JACK server of our own name, or `None` where jackd is not installed.
 fn dummy_server(name: &str) -> Option<Killed> {
-    let found = Command::new("jackd")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let found = Command::new("jackd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if found.is_err() {
         println!("SKIPPED: jackd is not installed; it comes with: apt install jackd2");
         return None;
@@ -88,12 +95,7 @@ fn second_process(test: &str, role: &str, server: &str) -> Command {
 }
 
 fn spec(rate_hz: u32) -> DeviceSpec {
-    DeviceSpec {
-        host: DeviceHost::Jack,
-        name: None,
-        rate_hz,
-        block_frames: BLOCK_FRAMES,
-    }
+    DeviceSpec { host: DeviceHost::Jack, name: None, rate_hz, block_frames: BLOCK_FRAMES }
 }
 
 /// What the second process does for the first test: a sine, until it is killed or the server goes away.
@@ -119,10 +121,7 @@ fn play_a_sine() {
     println!("PLAYING");
     let notice = told.recv_timeout(WATCHDOG);
     println!("NOTICE {notice:?}");
-    assert!(
-        device.close().is_some(),
-        "the render function comes back from a lost device"
-    );
+    assert!(device.close().is_some(), "the render function comes back from a lost device");
 }
 
 /// Crossings from below zero to above, and the frames between the first and the last, for each channel.
@@ -144,15 +143,11 @@ fn read_channel(path: &Path, channel: usize) -> Vec<f32> {
     let full_scale = (1_u64 << (spec.bits_per_sample - 1)) as f32;
     let all: Vec<f32> = match spec.sample_format {
         hound::SampleFormat::Float => file.samples::<f32>().map(Result::unwrap).collect(),
-        hound::SampleFormat::Int => file
-            .samples::<i32>()
-            .map(|sample| sample.unwrap() as f32 / full_scale)
-            .collect(),
+        hound::SampleFormat::Int => {
+            file.samples::<i32>().map(|sample| sample.unwrap() as f32 / full_scale).collect()
+        }
     };
-    all.into_iter()
-        .skip(channel)
-        .step_by(usize::from(spec.channels))
-        .collect()
+    all.into_iter().skip(channel).step_by(usize::from(spec.channels)).collect()
 }
 
 /// Records the player with JACK's own recorder and measures what it wrote.
@@ -184,30 +179,20 @@ fn jack_plays_what_the_callback_renders_and_a_lost_server_is_told() {
         return play_a_sine();
     }
     let name = format!("backline-test-sine-{}", std::process::id());
+    let _swept = Swept(name.clone());
     let Some(server) = dummy_server(&name) else { return };
     let test = "jack_plays_what_the_callback_renders_and_a_lost_server_is_told";
-    let player = second_process(test, "sine", &name)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let player = second_process(test, "sine", &name).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut player = Killed(player.expect("this test starts itself"));
     until("the player is connected", || {
-        assert!(
-            player.0.try_wait().expect("our child").is_none(),
-            "the player ended early"
-        );
-        let ports = Command::new("jack_lsp")
-            .arg("-c")
-            .env("JACK_DEFAULT_SERVER", &name)
-            .output();
+        assert!(player.0.try_wait().expect("our child").is_none(), "the player ended early");
+        let ports = Command::new("jack_lsp").arg("-c").env("JACK_DEFAULT_SERVER", &name).output();
         ports.is_ok_and(|ports| String::from_utf8_lossy(&ports.stdout).contains("   backline_out:out_1"))
     });
 
     hear_the_sine(&name);
     drop(server);
-    until("the player has noticed", || {
-        player.0.try_wait().expect("our child").is_some()
-    });
+    until("the player has noticed", || player.0.try_wait().expect("our child").is_some());
     let said = std::io::read_to_string(player.0.stdout.take().expect("piped")).expect("text");
     assert!(said.contains("NOTICE Ok(Lost"), "{said}");
 }
@@ -223,18 +208,14 @@ fn a_server_of_another_rate_is_answered_with_the_rate_to_ask_for() {
         return;
     }
     let name = format!("backline-test-rate-{}", std::process::id());
+    let _swept = Swept(name.clone());
     let Some(_server) = dummy_server(&name) else {
         return;
     };
     let test = "a_server_of_another_rate_is_answered_with_the_rate_to_ask_for";
-    let said = second_process(test, "wrong rate", &name)
-        .output()
-        .expect("this test starts itself");
+    let said = second_process(test, "wrong rate", &name).output().expect("this test starts itself");
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(
-        said.contains("does not play 44100 Hz; start with --rate 48000"),
-        "{said}"
-    );
+    assert!(said.contains("does not play 44100 Hz; start with --rate 48000"), "{said}");
 }
 
 #[test]
@@ -249,9 +230,8 @@ fn no_server_is_answered_with_how_to_start_one_and_nothing_else_is_printed() {
         return;
     }
     let test = "no_server_is_answered_with_how_to_start_one_and_nothing_else_is_printed";
-    let said = second_process(test, "no server", "backline-test-absent")
-        .output()
-        .expect("this test starts itself");
+    let said =
+        second_process(test, "no server", "backline-test-absent").output().expect("this test starts itself");
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(text.contains("no JACK server 'backline-test-absent'"), "{text}");
     assert!(text.contains("jackd -d alsa -r 48000 -p 128"), "{text}");

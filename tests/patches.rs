@@ -10,12 +10,9 @@ use backline_dsp::catalogue::CATALOGUE;
 
 fn patches() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("patches");
-    let files = std::fs::read_dir(folder)
-        .expect("patches/")
-        .map(|file| file.expect("a file").path());
-    let mut patches: Vec<PathBuf> = files
-        .filter(|file| file.extension().is_some_and(|is| is == "toml"))
-        .collect();
+    let files = std::fs::read_dir(folder).expect("patches/").map(|file| file.expect("a file").path());
+    let mut patches: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|is| is == "toml")).collect();
     patches.sort();
     patches
 }
@@ -30,19 +27,13 @@ fn built(file: &PatchFile) -> Patch {
     let (mut patch, mut next_instance, limits) = (Patch::default(), 1, Limits::default());
     for command in &file.commands {
         match command {
-            Command::Create {
-                type_name,
-                id,
-                params,
-            } => {
+            Command::Create { type_name, id, params } => {
                 patch
                     .create(type_name, id.as_deref(), params, &mut next_instance, &limits)
                     .expect("load tried it");
             }
             Command::Connect { source, target, gain } => {
-                let connected = patch
-                    .connect(source, target, *gain, &limits)
-                    .expect("load tried it");
+                let connected = patch.connect(source, target, *gain, &limits).expect("load tried it");
                 assert!(!connected.is_feedback, "{source} -> {target} closes a loop");
             }
             other => panic!("a patch file made {other:?}"),

@@ -14,7 +14,7 @@ use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType, encoder};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// Longest wait for an answer.
@@ -76,6 +76,8 @@ struct Engine {
     child: Child,
     socket: UdpSocket,
     ready: Value,
+    /// Kept open: what the engine says at its end has somewhere to go.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Engine {
@@ -94,15 +96,17 @@ impl Engine {
             command.arg("--no-realtime");
         }
         let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start backline run")?;
-        let out = child.stdout.take().context("the engine has no standard output")?;
-        for line in BufReader::new(out).lines() {
-            let event: Value = serde_json::from_str(&line?)?;
+        let mut out = BufReader::new(child.stdout.take().context("the engine has no standard output")?);
+        let mut line = String::new();
+        while out.read_line(&mut line)? > 0 {
+            let event: Value = serde_json::from_str(&line)?;
+            line.clear();
             if event["event"] == "ready" {
                 let address = event["osc_udp"].as_str().context("the engine named no address")?;
                 let socket = UdpSocket::bind("127.0.0.1:0")?;
                 socket.connect(address)?;
                 socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Self { child, socket, ready: event });
+                return Ok(Self { child, socket, ready: event, _out: out });
             }
         }
         bail!("the engine ended before it was ready")

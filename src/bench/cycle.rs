@@ -15,7 +15,11 @@ use anyhow::bail;
 use backline_abi::rights;
 use backline_abi::wake::{now_ns, sleep_until};
 use serde_json::json;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Blocks rendered before measuring begins.
 const SETTLING_BLOCKS: u64 = 100;
@@ -106,15 +110,23 @@ fn scenes(workers: usize) -> Vec<Scene> {
 
 fn measure(settings: &Settings, scene: Scene, n: u64) -> anyhow::Result<(Times, bool)> {
     let (mut conductor, mut cycle) = control::start(settings, &mut |_| {})?;
-    build(&mut conductor, &scene)?;
     let frames = settings.block_frames as usize;
     let period_ns = frames as u64 * 1_000_000_000 / u64::from(settings.rate_hz);
     let wants_realtime = settings.wants_realtime;
-    let mut times = Times::new(scene.name, &scene.goals);
+    let mut times = Times::new(scene.name.clone(), &scene.goals);
+    let report = conductor.report().clone();
+    let is_built = Arc::new(AtomicBool::new(false));
+    let is_built_there = is_built.clone();
     let thread = std::thread::Builder::new().name("audio".into()).spawn(move || {
         let has_fifo = wants_realtime && rights::take_fifo(AUDIO_PRIORITY).is_ok();
+        report.introduce(has_fifo);
         let mut out = vec![0.0; frames * 2];
         let mut due_ns = now_ns() + period_ns;
+        while !is_built_there.load(Acquire) {
+            sleep_until(due_ns);
+            play(&mut cycle, frames, due_ns, period_ns, &mut out);
+            due_ns = (due_ns + period_ns).max(now_ns());
+        }
         for block in 0..SETTLING_BLOCKS + n {
             sleep_until(due_ns);
             let took_ns = rt::audio_section(|| play(&mut cycle, frames, due_ns, period_ns, &mut out));
@@ -125,6 +137,13 @@ fn measure(settings: &Settings, scene: Scene, n: u64) -> anyhow::Result<(Times, 
         }
         (times, has_fifo)
     })?;
+    while conductor.report().thread_id.load(Relaxed) == 0 {
+        std::thread::yield_now();
+    }
+    let built = build(&mut conductor, &scene);
+    // Release: pairs with the audio thread's load.
+    is_built.store(true, Release);
+    built?;
     let Ok(measured) = thread.join() else { bail!("the audio thread panicked") };
     let concealed = conductor.report().concealed.load(Relaxed);
     tracing::info!(concealed, "scene done");

@@ -89,16 +89,12 @@ pub fn run(args: &PictureArgs) -> anyhow::Result<Exit> {
 /// Draws the sound in `wav` into the file `png`.
 pub fn draw(wav: &Path, png: &Path) -> Result<(), PictureError> {
     let columns = (WIDTH - LEFT - RIGHT) as usize;
-    let view = Overview::of(wav, columns).map_err(|cause| PictureError::Read {
-        path: wav.to_owned(),
-        cause,
-    })?;
+    let view =
+        Overview::of(wav, columns).map_err(|cause| PictureError::Read { path: wav.to_owned(), cause })?;
     register_fonts();
     let name = wav.file_name().unwrap_or_default().to_string_lossy();
-    paint(&view, &name, png).map_err(|error| PictureError::Write {
-        path: png.to_owned(),
-        reason: error.to_string(),
-    })
+    paint(&view, &name, png)
+        .map_err(|error| PictureError::Write { path: png.to_owned(), reason: error.to_string() })
 }
 
 /// Text is drawn with a font we bring, so that pictures look alike on machines without any.
@@ -175,11 +171,7 @@ fn paint_wave(area: &Area<'_>, levels: &[Level], name: String) -> DrawResult {
         .y_labels(3)
         .y_desc(name)
         .y_label_formatter(&|level| {
-            if *level == 0.0 {
-                "0".to_owned()
-            } else {
-                format!("{level:+.0}")
-            }
+            if *level == 0.0 { "0".to_owned() } else { format!("{level:+.0}") }
         })
         .axis_style(LINE)
         .bold_line_style(LINE)
@@ -191,12 +183,9 @@ fn paint_wave(area: &Area<'_>, levels: &[Level], name: String) -> DrawResult {
 }
 
 fn paint_spectrogram(area: &Area<'_>, view: &Overview) -> DrawResult {
-    const LABELLED_HZ: [f64; 10] = [
-        20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0,
-    ];
-    let frequencies = (LOWEST_HZ..HIGHEST_HZ)
-        .log_scale()
-        .with_key_points(LABELLED_HZ.to_vec());
+    const LABELLED_HZ: [f64; 10] =
+        [20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0];
+    let frequencies = (LOWEST_HZ..HIGHEST_HZ).log_scale().with_key_points(LABELLED_HZ.to_vec());
     let mut chart = ChartBuilder::on(area)
         .margin_right(RIGHT)
         .margin_top(12)
@@ -263,30 +252,19 @@ fn colour(db: f32) -> RGBColor {
     let below = (place as usize).min(SCALE.len() - 2);
     let fraction = place - below as f32;
     let part = |channel: usize| {
-        let (from, to) = (
-            f32::from(SCALE[below][channel]),
-            f32::from(SCALE[below + 1][channel]),
-        );
+        let (from, to) = (f32::from(SCALE[below][channel]), f32::from(SCALE[below + 1][channel]));
         (from + (to - from) * fraction).round() as u8
     };
     RGBColor(part(0), part(1), part(2))
 }
 
 fn frequency_label(hz: f64) -> String {
-    if hz >= 1000.0 {
-        format!("{} k", hz / 1000.0)
-    } else {
-        format!("{hz}")
-    }
+    if hz >= 1000.0 { format!("{} k", hz / 1000.0) } else { format!("{hz}") }
 }
 
 /// As many digits as tell the labels of so long a sound apart.
 fn time_label(seconds: f64, length: f64) -> String {
-    let digits = if length >= 8.0 {
-        0
-    } else {
-        (-(length / 8.0).log10()).ceil() as usize
-    };
+    let digits = if length >= 8.0 { 0 } else { (-(length / 8.0).log10()).ceil() as usize };
     format!("{seconds:.digits$}")
 }
 
@@ -339,9 +317,6 @@ mod tests {
         assert_eq!(time_label(5.0, 20.0), "5");
         assert_eq!(time_label(0.25, 1.0), "0.2");
         assert_eq!(time_label(0.025, 0.1), "0.03");
-        assert_eq!(
-            (frequency_label(50.0), frequency_label(5000.0)),
-            ("50".to_owned(), "5 k".to_owned())
-        );
+        assert_eq!((frequency_label(50.0), frequency_label(5000.0)), ("50".to_owned(), "5 k".to_owned()));
     }
 }

@@ -7,7 +7,7 @@
 //! Refused: a score with a faulty line, before anything sounds.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +16,7 @@ use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
 
 use super::args::PlayArgs;
 use super::exit::Exit;
+use super::send::unanswered;
 use crate::command::{Arg, Reply};
 use crate::osc::client::DEFAULT_PATIENCE;
 use crate::osc::score::{self, ScoreError};
@@ -50,7 +51,7 @@ pub enum PlayError {
         path: PathBuf,
         /// Which line, and why.
         #[source]
-        cause: ScoreError,
+        cause: Box<ScoreError>,
     },
     /// There is no engine to play it on.
     #[error("the score was not played")]
@@ -91,39 +92,34 @@ impl Played {
 /// A moment of a score and what happens in it.
 type Moment = (Duration, Vec<OscMessage>);
 
-/// Plays the score on the engine and says how it went.
+/// Plays the score on the engine and says how it went; a failure if anything was refused or never answered.
 pub fn run(args: &PlayArgs) -> anyhow::Result<Exit> {
-    let played = play(&args.score, args.to)?;
+    let played = match play(&args.score, args.to) {
+        Err(PlayError::Engine(cause)) => return unanswered(cause),
+        outcome => outcome?,
+    };
     played.refused.iter().for_each(|refusal| eprintln!("backline: refused: {refusal}"));
-    played.unanswered.iter().for_each(|address| eprintln!("backline: not answered: {address}"));
-    println!("{} of {} commands done", played.done, played.sent);
+    played.unanswered.iter().for_each(|address| eprintln!("backline: never answered: {address}"));
+    let late = if played.late > 0 { format!(", {} late", played.late) } else { String::new() };
+    writeln!(std::io::stdout(), "{} of {} commands done{late}", played.done, played.sent)?;
     Ok(if played.is_success() { Exit::Success } else { Exit::Failure })
 }
 
 /// Performs the score in `path` on the engine at `engine`; returns when its last event was answered.
 pub fn play(path: &Path, engine: SocketAddr) -> Result<Played, PlayError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| PlayError::Read {
-        path: path.to_owned(),
-        cause,
-    })?;
-    let score = moments(&text).map_err(|cause| PlayError::Score {
-        path: path.to_owned(),
-        cause,
-    })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|cause| PlayError::Read { path: path.to_owned(), cause })?;
+    let score =
+        moments(&text).map_err(|cause| PlayError::Score { path: path.to_owned(), cause: Box::new(cause) })?;
     greet(engine).map_err(PlayError::Engine)?;
     let mut stage = Stage::connect(engine).map_err(|cause| PlayError::Socket { engine, cause })?;
-    stage
-        .perform(&score)
-        .map_err(|cause| PlayError::Socket { engine, cause })?;
+    stage.perform(&score).map_err(|cause| PlayError::Socket { engine, cause })?;
     Ok(stage.account())
 }
 
 /// Makes sure that somebody listens before the first note.
 fn greet(engine: SocketAddr) -> Result<(), ClientError> {
-    let hello = OscMessage {
-        addr: "/version".to_owned(),
-        args: Vec::new(),
-    };
+    let hello = OscMessage { addr: "/version".to_owned(), args: Vec::new() };
     Client::connect(engine)?.ask(hello, DEFAULT_PATIENCE).map(|_| ())
 }
 
@@ -163,18 +159,9 @@ struct Stage {
 
 impl Stage {
     fn connect(engine: SocketAddr) -> std::io::Result<Self> {
-        let any: SocketAddr = if engine.is_ipv4() {
-            ([0; 4], 0).into()
-        } else {
-            ([0_u16; 8], 0).into()
-        };
+        let any: SocketAddr = if engine.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
         let socket = UdpSocket::bind(any)?;
-        Ok(Self {
-            socket,
-            engine,
-            played: Played::default(),
-            open: HashMap::new(),
-        })
+        Ok(Self { socket, engine, played: Played::default(), open: HashMap::new() })
     }
 
     fn perform(&mut self, score: &[Moment]) -> std::io::Result<()> {
@@ -249,9 +236,8 @@ impl Stage {
             }
             ("/late", _) => self.played.late += 1,
             (address, _) => {
-                if let Some(about) = address
-                    .strip_suffix(".reply")
-                    .filter(|about| self.open.contains_key(*about))
+                if let Some(about) =
+                    address.strip_suffix(".reply").filter(|about| self.open.contains_key(*about))
                 {
                     self.played.done += 1;
                     self.close(about);
@@ -262,11 +248,7 @@ impl Stage {
 
     /// One command to this address has its answer; `/cmd` is answered as the command it holds.
     fn close(&mut self, about: &str) {
-        let address = if self.open.contains_key(about) {
-            about
-        } else {
-            "/cmd"
-        };
+        let address = if self.open.contains_key(about) { about } else { "/cmd" };
         if let Some(count) = self.open.get_mut(address) {
             *count -= 1;
             if *count == 0 {
@@ -276,10 +258,7 @@ impl Stage {
     }
 
     fn account(mut self) -> Played {
-        let unanswered = self
-            .open
-            .iter()
-            .flat_map(|(address, count)| vec![address.clone(); *count]);
+        let unanswered = self.open.iter().flat_map(|(address, count)| vec![address.clone(); *count]);
         self.played.unanswered = unanswered.collect();
         self.played.unanswered.sort();
         self.played
@@ -288,10 +267,7 @@ impl Stage {
 
 /// Time is up or a signal came: the deadline decides.
 fn is_passing(cause: &std::io::Error) -> bool {
-    matches!(
-        cause.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 fn shown(arg: &Arg) -> String {
@@ -307,10 +283,7 @@ fn shown(arg: &Arg) -> String {
 fn time_tag(instant: SystemTime) -> OscTime {
     let since_1970 = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
     let fractional = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
-    OscTime {
-        seconds: (since_1970.as_secs() + NTP_TO_UNIX_S) as u32,
-        fractional: fractional as u32,
-    }
+    OscTime { seconds: (since_1970.as_secs() + NTP_TO_UNIX_S) as u32, fractional: fractional as u32 }
 }
 
 #[cfg(test)]

@@ -28,18 +28,13 @@ fn stand_in(
             };
             match rosc::decoder::decode_udp(&buffer[..bytes]).unwrap().1 {
                 OscPacket::Message(_) => {
-                    say(&Reply {
-                        address: "/version.reply".to_owned(),
-                        args: Vec::new(),
-                    });
+                    say(&Reply { address: "/version.reply".to_owned(), args: Vec::new() });
                 }
                 OscPacket::Bundle(bundle) => {
                     bundles += 1;
                     let at = seconds(bundle.timetag) - *first.get_or_insert(seconds(bundle.timetag));
                     for packet in bundle.content {
-                        let OscPacket::Message(message) = packet else {
-                            panic!("a bundle in a bundle")
-                        };
+                        let OscPacket::Message(message) = packet else { panic!("a bundle in a bundle") };
                         answer(&message.addr).iter().for_each(say);
                         heard.push((at, message.addr));
                     }
@@ -77,24 +72,17 @@ fn events_carry_their_time_to_the_microsecond_and_those_of_one_instant_travel_to
 #[test]
 fn refusals_and_lateness_are_told_and_a_refusal_is_no_success() {
     let score = score_file("0 /gate nobody 1\n0.01 /gate a 1\n");
-    let (engine, heard) = stand_in(2, move |address| {
-        Some(Reply::fail(address, "no module 'nobody'", None))
-    });
+    let (engine, heard) = stand_in(2, move |address| Some(Reply::fail(address, "no module 'nobody'", None)));
     let played = play(score.path(), engine).unwrap();
     heard.join().unwrap();
     assert!(!played.is_success());
-    assert_eq!(
-        played.refused,
-        ["/gate: no module 'nobody'", "/gate: no module 'nobody'"]
-    );
+    assert_eq!(played.refused, ["/gate: no module 'nobody'", "/gate: no module 'nobody'"]);
 }
 
 #[test]
 fn an_answer_that_never_comes_is_missed() {
     let score = score_file("0 /gate a 1\n0.01 /free a\n");
-    let (engine, heard) = stand_in(2, |address| {
-        (address == "/gate").then(|| Reply::done(address, []))
-    });
+    let (engine, heard) = stand_in(2, |address| (address == "/gate").then(|| Reply::done(address, [])));
     let played = play(score.path(), engine).unwrap();
     heard.join().unwrap();
     assert_eq!(played.done, 1);
@@ -107,9 +95,7 @@ fn a_faulty_line_is_refused_before_anything_is_sent() {
     let score = score_file("0 /gate a 1\nsoon /gate a 0\n");
     let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
     let error = play(score.path(), nobody).unwrap_err();
-    let PlayError::Score { cause, .. } = &error else {
-        panic!("{error}")
-    };
+    let PlayError::Score { cause, .. } = &error else { panic!("{error}") };
     assert!(cause.to_string().contains("line 2"), "{cause}");
 }
 
@@ -119,8 +105,5 @@ fn without_an_engine_the_score_is_not_played() {
     let nobody = socket.local_addr().unwrap();
     drop(socket);
     let error = play(score_file("0 /gate a 1\n").path(), nobody).unwrap_err();
-    assert!(
-        matches!(error, PlayError::Engine(ClientError::NoAnswer { .. })),
-        "{error:?}"
-    );
+    assert!(matches!(error, PlayError::Engine(ClientError::NoAnswer { .. })), "{error:?}");
 }

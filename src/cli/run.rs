@@ -17,6 +17,7 @@ use anyhow::{Context, bail};
 use backline_abi::wake::now_ns;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -100,19 +101,19 @@ fn announce(conductor: &Conductor, opened: &Opened, address: &str, warm_ms: f64,
     let workers = conductor.pool().slots().len();
     if is_json {
         let (audio, notice) = (&opened.name, &opened.notice);
-        println!(
+        say(format_args!(
             "{}",
             json!({
                 "event": "ready", "osc_udp": address, "workers": workers, "warm_ms": warm_ms,
                 "audio": audio, "notice": notice, "refused": refused,
             })
-        );
+        ));
         return;
     }
     for line in opened.notice.iter().chain(&refused) {
         eprintln!("backline: notice: {line}");
     }
-    println!("ready: {workers} workers warm in {warm_ms:.0} ms, OSC on udp {address}, audio {}", opened.name);
+    say(format_args!("ready: {workers} workers warm in {warm_ms:.0} ms, OSC on udp {address}, audio {}", opened.name));
 }
 
 fn serve(conductor: &mut Conductor, listener: Listener, opened: &Opened, settings: &Settings, stop: &Stop) {
@@ -135,16 +136,21 @@ fn finish(recorder: Option<Recorder>, is_json: bool) -> anyhow::Result<()> {
     let Some(recorder) = recorder else { return Ok(()) };
     let recording = recorder.finish()?;
     if is_json {
-        println!("{}", json!({
+        say(format_args!("{}", json!({
                 "event": "recorded", "files": recording.files, "frames": recording.frames,
                 "dropped_frames": recording.dropped_frames, "sha256": recording.sha256,
-            }));
+            })));
     } else {
         for path in &recording.files {
-            println!("recorded {}", path.display());
+            say(format_args!("recorded {}", path.display()));
         }
     }
     Ok(())
+}
+
+/// Prints a line. A reader who has left does not stop the music.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Ctrl-C and TERM.

@@ -110,12 +110,7 @@ struct Sums {
 }
 
 impl Sums {
-    const NONE: Sums = Sums {
-        low: f32::INFINITY,
-        high: f32::NEG_INFINITY,
-        squares: 0.0,
-        count: 0,
-    };
+    const NONE: Sums = Sums { low: f32::INFINITY, high: f32::NEG_INFINITY, squares: 0.0, count: 0 };
 
     fn add(&mut self, sample: f32) {
         self.low = self.low.min(sample);
@@ -129,11 +124,7 @@ impl Sums {
             return Level::default();
         }
         let rms = (self.squares / self.count as f64).sqrt() as f32;
-        Level {
-            low: self.low,
-            high: self.high,
-            rms,
-        }
+        Level { low: self.low, high: self.high, rms }
     }
 }
 
@@ -155,9 +146,7 @@ impl Survey {
 
     fn column(&self, frame: u64) -> usize {
         let column = u128::from(frame) * self.columns as u128 / u128::from(self.frames.max(1));
-        usize::try_from(column)
-            .unwrap_or(usize::MAX)
-            .min(self.columns.saturating_sub(1))
+        usize::try_from(column).unwrap_or(usize::MAX).min(self.columns.saturating_sub(1))
     }
 
     fn read(
@@ -211,18 +200,8 @@ impl Survey {
             };
             powers.push(mean);
         }
-        let levels = self
-            .levels
-            .iter()
-            .map(|sums| sums.iter().map(Sums::level).collect())
-            .collect();
-        Overview {
-            rate_hz,
-            frames: self.frames,
-            peak: self.peak,
-            levels,
-            powers,
-        }
+        let levels = self.levels.iter().map(|sums| sums.iter().map(Sums::level).collect()).collect();
+        Overview { rate_hz, frames: self.frames, peak: self.peak, levels, powers }
     }
 }
 
@@ -259,11 +238,7 @@ impl Transform {
             *input = frame * window;
         }
         // It fails only for buffers of a wrong length, and these were made by the plan itself.
-        if self
-            .fft
-            .process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch)
-            .is_ok()
-        {
+        if self.fft.process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch).is_ok() {
             for (sum, bin) in sums.iter_mut().zip(&self.output) {
                 *sum += bin.norm_sqr() * self.scale;
             }
@@ -289,9 +264,7 @@ mod tests {
     }
 
     fn sine(hz: f32, amplitude: f32, frames: usize) -> Vec<f32> {
-        (0..frames)
-            .map(|n| amplitude * (std::f32::consts::TAU * hz * n as f32 / 48_000.0).sin())
-            .collect()
+        (0..frames).map(|n| amplitude * (std::f32::consts::TAU * hz * n as f32 / 48_000.0).sin()).collect()
     }
 
     #[test]
@@ -299,12 +272,7 @@ mod tests {
         let view = overview(&sine(1000.0, 0.5, 48_000), 1, 100);
         let at = |hz: f64| view.level_db(50, hz * 0.99, hz * 1.01);
         assert!((at(1000.0) - -6.02).abs() < 0.2, "{}", at(1000.0));
-        assert!(
-            at(100.0) < -80.0 && at(5000.0) < -80.0,
-            "{} {}",
-            at(100.0),
-            at(5000.0)
-        );
+        assert!(at(100.0) < -80.0 && at(5000.0) < -80.0, "{} {}", at(100.0), at(5000.0));
         assert!((view.peak - 0.5).abs() < 1e-3);
         assert!((view.levels[0][50].rms - 0.5 / 2.0_f32.sqrt()).abs() < 1e-3);
     }
@@ -321,10 +289,7 @@ mod tests {
 
     #[test]
     fn channels_are_kept_apart() {
-        let both: Vec<f32> = sine(440.0, 0.8, 4800)
-            .iter()
-            .flat_map(|&left| [left, 0.0])
-            .collect();
+        let both: Vec<f32> = sine(440.0, 0.8, 4800).iter().flat_map(|&left| [left, 0.0]).collect();
         let view = overview(&both, 2, 20);
         assert!(view.levels[0][10].high > 0.7);
         assert_eq!(view.levels[1][10], Level::default());

@@ -3,7 +3,7 @@
 use crate::pool::warmup::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 /// Shows progress of one warm-up.
@@ -30,7 +30,9 @@ impl Warmth {
         if self.is_json {
             let Progress { ready, workers, stages } = progress;
             let warm_ms = self.warm_ms();
-            println!(
+            // A reader who has left does not stop the music.
+            let _ = writeln!(
+                std::io::stdout(),
                 "{}",
                 json!({"event": "warming", "ready": ready, "workers": workers, "stages": stages, "ms": warm_ms})
             );

@@ -50,6 +50,10 @@ pub struct Conductor {
     /// What is playing: a name for `status`, set by whoever opens the clock.
     pub clock_name: String,
     is_quitting: bool,
+    /// Modules that were moved and may not have arrived yet.
+    moving: Vec<u32>,
+    /// Core that the audio thread was sent to last.
+    audio_core: Option<usize>,
     /// Where new modules go whatever placement says; for benches.
     wanted_slot: Option<usize>,
 }
@@ -86,6 +90,8 @@ pub fn start(
         plan_version: 0,
         clock_name: String::new(),
         is_quitting: false,
+        moving: Vec::new(),
+        audio_core: None,
         wanted_slot: None,
     };
     Ok((conductor, cycle))

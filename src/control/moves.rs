@@ -18,6 +18,7 @@ impl Conductor {
         for slot in &dead {
             self.evacuate(*slot);
         }
+        self.hurry_the_moving();
         if self.cells.iter().any(|placed| !self.pool.slots()[placed.location.slot as usize].state.is_usable()) {
             let stranded: Vec<usize> = (0..self.pool.slots().len())
                 .filter(|slot| !self.pool.slots()[*slot].state.is_usable() && self.pool.slots()[*slot].pid == 0)
@@ -114,7 +115,22 @@ impl Conductor {
             placed.location = location;
         }
         self.wake_everybody_about(&placed.memory, placed.location);
+        self.moving.push(instance);
         true
+    }
+
+    /// Wakes everybody about modules that have not arrived at their new place: a sleeper may have looked just
+    /// before the move.
+    fn hurry_the_moving(&mut self) {
+        let moving = std::mem::take(&mut self.moving);
+        for instance in moving {
+            let Some(placed) = self.cells.get(instance).copied() else { continue };
+            if !self.has_commit(&placed.memory, placed.location) {
+                let old = self.rig().control().places[placed.cell as usize].previous();
+                self.wake_everybody_about(&placed.memory, old);
+                self.moving.push(instance);
+            }
+        }
     }
 
     fn has_commit(&self, memory: &ModuleMemory, location: Location) -> bool {

@@ -16,6 +16,7 @@ use backline_abi::block::BlockHeader;
 use backline_abi::commit::{self, FIRST, next_block, parity};
 use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, MAX_SLOTS};
 use backline_abi::plan::Location;
+use backline_abi::rights;
 use backline_abi::wake::{self, now_ns};
 use events::EventQueue;
 use guard::OutputGuard;
@@ -27,10 +28,6 @@ use std::sync::atomic::{
     fence,
 };
 use tail::Tails;
-
-/// A sink's module may move while we look at its old place, and then nobody wakes us; so nobody sleeps longer
-/// than this before looking again.
-const LOOK_AGAIN_NS: u64 = 500_000;
 
 /// The audio thread's own state.
 pub struct Cycle {
@@ -88,9 +85,17 @@ impl Cycle {
         self.block = next_block(previous);
         self.announce(deadline_ns);
         self.report.set_position(self.frame, time_ns);
-        for slot in SlotSet::of(self.plan.cells.iter().map(|cell| place_of(&self.rig, *cell).slot)).iter() {
-            self.rig.ring_bell(slot);
-        }
+        self.wake_workers();
+    }
+
+    /// One wake for each worker that has modules. Those on other cores first: they take longest to wake, and do
+    /// so while we wake the rest.
+    fn wake_workers(&self) {
+        let slots = SlotSet::of(self.plan.cells.iter().map(|cell| place_of(&self.rig, *cell).slot));
+        let here = rights::current_core() as u32;
+        let is_here = |slot: &usize| self.rig.arenas().len() > *slot && self.rig.head(*slot).core.load(Relaxed) == here;
+        slots.iter().filter(|slot| !is_here(slot)).for_each(|slot| self.rig.ring_bell(slot));
+        slots.iter().filter(is_here).for_each(|slot| self.rig.ring_bell(slot));
     }
 
     fn announce(&mut self, deadline_ns: u64) {
@@ -124,13 +129,13 @@ impl Cycle {
         let place = place_of(&self.rig, sink.cell);
         let arena = self.rig.arenas().get(place.slot as usize);
         let Some(word) = arena.and_then(|arena| arena.commit_word(sink.memory.commit)) else {
-            return wake::sleep_until(deadline_ns.min(now_ns() + LOOK_AGAIN_NS));
+            return wake::sleep_until(deadline_ns);
         };
         let seen = commit::observe(word);
         if seen.lease == place.lease && seen.block == self.block {
             return;
         }
-        wake::wait_commit(word, seen.pack(), deadline_ns.min(now_ns() + LOOK_AGAIN_NS));
+        wake::wait_commit(word, seen.pack(), deadline_ns);
     }
 
     /// Waits until every sink has committed the block, at most until `deadline_ns`. Real-time safe.
@@ -162,15 +167,14 @@ impl Cycle {
 
     fn sleep_on_done(&self, module: &Sink, deadline_ns: u64) {
         let slot = place_of(&self.rig, module.cell).slot as usize;
-        let until_ns = deadline_ns.min(now_ns() + LOOK_AGAIN_NS);
         if slot >= self.rig.arenas().len() {
-            return wake::sleep_until(until_ns);
+            return wake::sleep_until(deadline_ns);
         }
         let done = &self.rig.head(slot).done.word;
         // Acquire: pairs with the worker's store after its last commit.
         let seen = done.load(std::sync::atomic::Ordering::Acquire);
         if committed(&self.rig, module, self.block).is_none() {
-            wake::wait(done, seen, until_ns);
+            wake::wait(done, seen, deadline_ns);
         }
     }
 

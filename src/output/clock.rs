@@ -138,7 +138,7 @@ fn open_device(
     let wants_realtime = settings.wants_realtime;
     let promote = move || {
         let has_fifo = wants_realtime && rights::take_fifo(AUDIO_PRIORITY).is_ok() || rights::has_fifo();
-        report.has_fifo.store(has_fifo.into(), Relaxed);
+        report.introduce(has_fifo);
         rights::flush_denormals();
     };
     let render: DeviceRender = player.into_render();

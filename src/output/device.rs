@@ -166,10 +166,7 @@ where
     let _quiet = quiet_alsa();
     match find(spec) {
         Ok(found) => start(spec, found, render, on_first_callback, notices),
-        Err(error) => Err(OpenFailure {
-            error,
-            render: Some(render),
-        }),
+        Err(error) => Err(OpenFailure { error, render: Some(render) }),
     }
 }
 
@@ -196,12 +193,7 @@ where
     match started {
         Ok(stream) => {
             let report = report(spec, &name, &choice, &stream);
-            Ok(OpenDevice {
-                stream,
-                report,
-                xruns,
-                returned,
-            })
+            Ok(OpenDevice { stream, report, xruns, returned })
         }
         Err(cause) => {
             let error = explain(name.id, cause);
@@ -236,12 +228,10 @@ fn error_callback(
                 xruns.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            DeviceNotAvailable | HostUnavailable | StreamInvalidated => DeviceNotice::Lost {
-                reason: error.to_string(),
-            },
-            _ => DeviceNotice::Degraded {
-                reason: error.to_string(),
-            },
+            DeviceNotAvailable | HostUnavailable | StreamInvalidated => {
+                DeviceNotice::Lost { reason: error.to_string() }
+            }
+            _ => DeviceNotice::Degraded { reason: error.to_string() },
         };
         // A full or closed channel loses the notice, never the time of the audio thread.
         let _ = notices.try_send(notice);
@@ -254,10 +244,7 @@ fn quiet_alsa() -> Option<impl Sized> {
 }
 
 fn cpal_host(host: DeviceHost) -> Result<cpal::Host, DeviceError> {
-    let open = |name: &str, cause| DeviceError::Open {
-        name: name.to_owned(),
-        cause,
-    };
+    let open = |name: &str, cause| DeviceError::Open { name: name.to_owned(), cause };
     match host {
         DeviceHost::Default | DeviceHost::Alsa => {
             cpal::host_from_id(cpal::HostId::Alsa).map_err(|cause| open("ALSA", cause))
@@ -273,18 +260,12 @@ fn devices(host: &cpal::Host) -> Vec<(DeviceName, cpal::Device)> {
     let Ok(devices) = host.output_devices() else {
         return Vec::new();
     };
-    devices
-        .filter_map(|device| Some((device_name(&device)?, device)))
-        .collect()
+    devices.filter_map(|device| Some((device_name(&device)?, device))).collect()
 }
 
 fn device_name(device: &cpal::Device) -> Option<DeviceName> {
     let id = device.id().ok()?;
-    Some(DeviceName {
-        host: id.host().name(),
-        id: id.id().to_owned(),
-        description: device.to_string(),
-    })
+    Some(DeviceName { host: id.host().name(), id: id.id().to_owned(), description: device.to_string() })
 }
 
 fn find(spec: &DeviceSpec) -> Result<Found, DeviceError> {
@@ -297,9 +278,7 @@ fn find(spec: &DeviceSpec) -> Result<Found, DeviceError> {
         id: "default".to_owned(),
         description: String::new(),
     });
-    let ranges = device
-        .supported_output_configs()
-        .map_err(|cause| explain(name.id.clone(), cause))?;
+    let ranges = device.supported_output_configs().map_err(|cause| explain(name.id.clone(), cause))?;
     let choice = choose(&name.id, ranges, spec.rate_hz, spec.block_frames)?;
     Ok((device, name, choice))
 }
@@ -313,9 +292,7 @@ fn jack_device(spec: &DeviceSpec) -> Result<cpal::Device, DeviceError> {
     };
     // Not through a cpal host: that looks for the server only once, and names its client after the process.
     let client = spec.name.as_deref().unwrap_or(JACK_CLIENT);
-    JackDevice::default_output_device(client, true, false)
-        .map(cpal::Device::from)
-        .map_err(|_| no_server())
+    JackDevice::default_output_device(client, true, false).map(cpal::Device::from).map_err(|_| no_server())
 }
 
 #[cfg(not(feature = "jack"))]
@@ -328,20 +305,14 @@ fn alsa_device(spec: &DeviceSpec) -> Result<cpal::Device, DeviceError> {
     let Some(wanted) = &spec.name else {
         return host
             .default_output_device()
-            .ok_or_else(|| DeviceError::NoSuchDevice {
-                name: "default".to_owned(),
-                known: Vec::new(),
-            });
+            .ok_or_else(|| DeviceError::NoSuchDevice { name: "default".to_owned(), known: Vec::new() });
     };
     let mut all = devices(&host);
     match position(wanted, all.iter().map(|(name, _)| name)) {
         Some(place) => Ok(all.swap_remove(place).1),
         None => {
             let known = all.into_iter().map(|(name, _)| name.id).collect();
-            Err(DeviceError::NoSuchDevice {
-                name: wanted.clone(),
-                known,
-            })
+            Err(DeviceError::NoSuchDevice { name: wanted.clone(), known })
         }
     }
 }

@@ -99,26 +99,17 @@ impl DeviceError {
     /// True when there is nothing to open, which ends the engine with code 69 if it was asked for by name.
     pub fn is_absent(&self) -> bool {
         use DeviceError::{JackNotBuilt, NoDevice, NoJackServer, NoSuchDevice};
-        matches!(
-            self,
-            NoSuchDevice { .. } | NoDevice { .. } | NoJackServer { .. } | JackNotBuilt
-        )
+        matches!(self, NoSuchDevice { .. } | NoDevice { .. } | NoJackServer { .. } | JackNotBuilt)
     }
 }
 
 fn known_devices(known: &[String]) -> String {
-    if known.is_empty() {
-        "are none".to_owned()
-    } else {
-        format!("are: {}", known.join(", "))
-    }
+    if known.is_empty() { "are none".to_owned() } else { format!("are: {}", known.join(", ")) }
 }
 
 fn nearest_rate(asked_hz: u32, offered: &[(u32, u32)]) -> u32 {
     let nearest = offered.iter().map(|&(low, high)| asked_hz.clamp(low, high));
-    nearest
-        .min_by_key(|rate| rate.abs_diff(asked_hz))
-        .unwrap_or(asked_hz)
+    nearest.min_by_key(|rate| rate.abs_diff(asked_hz)).unwrap_or(asked_hz)
 }
 
 fn format_names() -> String {
@@ -129,10 +120,7 @@ fn format_names() -> String {
 pub(super) fn explain(name: String, cause: cpal::Error) -> DeviceError {
     use cpal::ErrorKind::{DeviceBusy, DeviceNotAvailable, HostUnavailable, PermissionDenied};
     match cause.kind() {
-        DeviceNotAvailable | HostUnavailable => DeviceError::NoDevice {
-            name,
-            detail: cause.to_string(),
-        },
+        DeviceNotAvailable | HostUnavailable => DeviceError::NoDevice { name, detail: cause.to_string() },
         DeviceBusy => DeviceError::Busy { name, cause },
         PermissionDenied => DeviceError::Permission { name, cause },
         _ => DeviceError::Open { name, cause },

@@ -43,35 +43,19 @@ pub(super) fn choose(
 ) -> Result<Choice, DeviceError> {
     let name = name.to_owned();
     let offered: Vec<_> = offered.collect();
-    let playable: Vec<_> = offered
-        .iter()
-        .filter(|range| FORMATS.contains(&range.sample_format()))
-        .collect();
+    let playable: Vec<_> = offered.iter().filter(|range| FORMATS.contains(&range.sample_format())).collect();
     if playable.is_empty() {
         return Err(DeviceError::Format { name });
     }
     let at_rate = playable.iter().filter(|range| range.contains_rate(rate_hz));
     let Some(best) = at_rate.min_by_key(|range| rank(range.channels(), range.sample_format())) else {
-        let offered = playable
-            .iter()
-            .map(|range| (range.min_sample_rate(), range.max_sample_rate()))
-            .collect();
-        return Err(DeviceError::Rate {
-            name,
-            asked_hz: rate_hz,
-            offered,
-        });
+        let offered =
+            playable.iter().map(|range| (range.min_sample_rate(), range.max_sample_rate())).collect();
+        return Err(DeviceError::Rate { name, asked_hz: rate_hz, offered });
     };
     let buffer_size = period(best, block_frames);
-    let config = StreamConfig {
-        channels: best.channels(),
-        sample_rate: rate_hz,
-        buffer_size,
-    };
-    Ok(Choice {
-        config,
-        format: best.sample_format(),
-    })
+    let config = StreamConfig { channels: best.channels(), sample_rate: rate_hz, buffer_size };
+    Ok(Choice { config, format: best.sample_format() })
 }
 
 /// The period asked for where the device allows it, else the device's own.
@@ -91,10 +75,7 @@ fn rank(channels: u16, format: SampleFormat) -> (u32, usize) {
         1 => u32::from(u16::MAX),
         more => u32::from(more),
     };
-    let format_rank = FORMATS
-        .iter()
-        .position(|&known| known == format)
-        .unwrap_or(FORMATS.len());
+    let format_rank = FORMATS.iter().position(|&known| known == format).unwrap_or(FORMATS.len());
     (channels_rank, format_rank)
 }
 
@@ -182,12 +163,7 @@ where
             let stereo = &mut self.scratch[..2 * frames];
             stereo.fill(0.0);
             let delay = Duration::from_secs_f64(frames_before as f64 / f64::from(self.rate_hz));
-            render(
-                stereo,
-                CallbackTiming {
-                    until_heard: until_heard + delay,
-                },
-            );
+            render(stereo, CallbackTiming { until_heard: until_heard + delay });
             convert(stereo, part, self.channels);
             frames_before += frames;
         }

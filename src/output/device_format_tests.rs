@@ -15,11 +15,7 @@ fn chosen(offers: &[SupportedStreamConfigRange], block_frames: u32) -> Choice {
 
 /// A player for a device of so many channels that plays left 0.5, right -0.25.
 fn player(channels: u16) -> PlainPlayer {
-    let config = StreamConfig {
-        channels,
-        sample_rate: 48_000,
-        buffer_size: BufferSize::Default,
-    };
+    let config = StreamConfig { channels, sample_rate: 48_000, buffer_size: BufferSize::Default };
     let render: fn(&mut [f32], CallbackTiming) = |stereo, _| {
         for pair in stereo.chunks_exact_mut(2) {
             pair.copy_from_slice(&[0.5, -0.25]);
@@ -27,15 +23,7 @@ fn player(channels: u16) -> PlainPlayer {
     };
     let (give_back, _) = crossbeam_channel::bounded(1);
     let on_first_callback: fn() = || {};
-    Player::new(
-        render,
-        on_first_callback,
-        give_back,
-        &Choice {
-            config,
-            format: SampleFormat::I16,
-        },
-    )
+    Player::new(render, on_first_callback, give_back, &Choice { config, format: SampleFormat::I16 })
 }
 
 #[test]
@@ -62,10 +50,8 @@ fn the_period_asked_for_is_fixed_where_the_device_allows_it() {
 
 #[test]
 fn a_rate_the_device_does_not_play_is_answered_with_one_it_does() {
-    let offers = [
-        offer(2, (44_100, 44_100), SampleFormat::F32),
-        offer(2, (96_000, 96_000), SampleFormat::I16),
-    ];
+    let offers =
+        [offer(2, (44_100, 44_100), SampleFormat::F32), offer(2, (96_000, 96_000), SampleFormat::I16)];
     let error = choose("card", offers.into_iter(), 48_000, 128).unwrap_err();
     assert!(error.to_string().contains("--rate 44100"), "{error}");
     assert!(!error.is_absent());
@@ -82,10 +68,7 @@ fn a_device_of_unknown_formats_is_refused_by_name() {
 fn every_format_gets_the_same_levels() {
     let mut words = [0_i16; 8];
     player(2).fill(&mut words, Duration::ZERO);
-    assert_eq!(
-        words,
-        [16_384, -8_192, 16_384, -8_192, 16_384, -8_192, 16_384, -8_192]
-    );
+    assert_eq!(words, [16_384, -8_192, 16_384, -8_192, 16_384, -8_192, 16_384, -8_192]);
     let mut long_words = [0_i32; 2];
     player(2).fill(&mut long_words, Duration::ZERO);
     assert_eq!(long_words, [1 << 30, -(1 << 29)]);
@@ -121,10 +104,7 @@ fn full_scale_and_beyond_saturate_and_never_wrap() {
         assert_eq!(packed.map(|sample| sample.inner()), [(1 << 23) - 1, -(1 << 23)]);
         let mut long_words = [0_i32; 2];
         convert(&[loud, -loud], &mut long_words, 2);
-        assert!(
-            long_words[0] > i32::MAX - 256 && long_words[1] == i32::MIN,
-            "{long_words:?}"
-        );
+        assert!(long_words[0] > i32::MAX - 256 && long_words[1] == i32::MIN, "{long_words:?}");
     }
 }
 
@@ -134,34 +114,19 @@ fn a_callback_of_any_size_is_filled_to_the_last_frame_without_allocating() {
     for frames in [1, 7, SCRATCH_FRAMES, SCRATCH_FRAMES + 1, 5 * SCRATCH_FRAMES + 13] {
         let mut device = vec![0_i16; 3 * frames];
         assert_no_alloc::assert_no_alloc(|| player.fill(&mut device, Duration::ZERO));
-        assert!(
-            device.chunks_exact(3).all(|frame| frame == [16_384, -8_192, 0]),
-            "{frames} frames"
-        );
+        assert!(device.chunks_exact(3).all(|frame| frame == [16_384, -8_192, 0]), "{frames} frames");
     }
 }
 
 #[test]
 fn a_dropped_player_gives_its_render_function_back() {
-    let config = StreamConfig {
-        channels: 2,
-        sample_rate: 48_000,
-        buffer_size: BufferSize::Default,
-    };
-    let choice = Choice {
-        config,
-        format: SampleFormat::F32,
-    };
+    let config = StreamConfig { channels: 2, sample_rate: 48_000, buffer_size: BufferSize::Default };
+    let choice = Choice { config, format: SampleFormat::F32 };
     let (give_back, returned) = crossbeam_channel::bounded(1);
     let render = |stereo: &mut [f32], _: CallbackTiming| stereo.fill(0.5);
     drop(Player::new(render, || {}, give_back, &choice));
     let render = returned.try_recv().expect("it came back");
     let mut frame = [0.0; 2];
-    render(
-        &mut frame,
-        CallbackTiming {
-            until_heard: Duration::ZERO,
-        },
-    );
+    render(&mut frame, CallbackTiming { until_heard: Duration::ZERO });
     assert_eq!(frame, [0.5; 2]);
 }

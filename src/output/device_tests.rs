@@ -3,20 +3,11 @@
 use super::*;
 
 fn name(id: &str, description: &str) -> DeviceName {
-    DeviceName {
-        host: "ALSA",
-        id: id.to_owned(),
-        description: description.to_owned(),
-    }
+    DeviceName { host: "ALSA", id: id.to_owned(), description: description.to_owned() }
 }
 
 fn spec(host: DeviceHost, name: &str) -> DeviceSpec {
-    DeviceSpec {
-        host,
-        name: Some(name.to_owned()),
-        rate_hz: 48_000,
-        block_frames: 128,
-    }
+    DeviceSpec { host, name: Some(name.to_owned()), rate_hz: 48_000, block_frames: 128 }
 }
 
 /// Opens `spec` with a render function that carries a mark, and returns the error and the mark.
@@ -38,11 +29,7 @@ fn failure(spec: &DeviceSpec) -> (DeviceError, Arc<str>) {
 
 #[test]
 fn a_device_is_found_by_id_by_description_and_by_a_part_that_fits_only_one() {
-    let names = [
-        name("hw:0", "HDMI"),
-        name("hw:1", "USB Audio"),
-        name("plughw:1", "USB Audio, converted"),
-    ];
+    let names = [name("hw:0", "HDMI"), name("hw:1", "USB Audio"), name("plughw:1", "USB Audio, converted")];
     let found = |wanted| position(wanted, names.iter());
     assert_eq!(found("hw:1"), Some(1), "an exact id wins over a part of another");
     assert_eq!(found("usb audio"), Some(1), "case does not matter");
@@ -57,11 +44,7 @@ fn a_device_that_is_not_there_is_named_with_a_remedy_and_the_render_function_sur
     assert!(error.is_absent());
     assert!(error.to_string().contains("'no such card'"), "{error}");
     assert!(error.to_string().contains("--audio null"), "{error}");
-    assert_eq!(
-        Arc::strong_count(&mark),
-        1,
-        "the render function came back and was dropped here"
-    );
+    assert_eq!(Arc::strong_count(&mark), 1, "the render function came back and was dropped here");
 }
 
 #[test]
@@ -69,12 +52,7 @@ fn a_device_that_is_not_there_is_named_with_a_remedy_and_the_render_function_sur
 fn jack_that_is_not_built_in_is_answered_with_how_to_build_it() {
     let (error, _) = failure(&spec(DeviceHost::Jack, "backline"));
     assert!(error.is_absent());
-    assert!(
-        error
-            .to_string()
-            .contains("cargo build --release --features jack"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("cargo build --release --features jack"), "{error}");
 }
 
 #[test]

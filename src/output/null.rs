@@ -40,7 +40,7 @@ impl NullClock {
     /// Plays until told to stop; gives itself back so that control frees it.
     pub fn run(mut self) -> Self {
         let has_fifo = self.wants_realtime && rights::take_fifo(AUDIO_PRIORITY).is_ok();
-        self.report.has_fifo.store(has_fifo.into(), Relaxed);
+        self.report.introduce(has_fifo);
         rights::flush_denormals();
         let mut out = vec![0.0; self.block_frames * 2];
         let period_ns = self.block_frames as f64 * 1e9 / f64::from(self.rate_hz);

@@ -102,19 +102,8 @@ impl Recorder {
             .name("recorder".to_owned())
             .spawn(move || writer.run())
             .map_err(RecordError::Thread)?;
-        let input = RecorderInput {
-            ring,
-            shared: shared.clone(),
-            channels,
-        };
-        Ok((
-            input,
-            Recorder {
-                path: path.to_owned(),
-                shared,
-                writer: Some(writer),
-            },
-        ))
+        let input = RecorderInput { ring, shared: shared.clone(), channels };
+        Ok((input, Recorder { path: path.to_owned(), shared, writer: Some(writer) }))
     }
 
     /// The file, or the first of them.
@@ -136,9 +125,7 @@ impl Recorder {
     ///
     /// The input may still be in use; what it pushes from now on counts as dropped.
     pub fn finish(mut self) -> Result<Recording, RecordError> {
-        self.close().ok_or_else(|| RecordError::WriterDied {
-            path: self.path.clone(),
-        })
+        self.close().ok_or_else(|| RecordError::WriterDied { path: self.path.clone() })
     }
 
     fn close(&mut self) -> Option<Recording> {
@@ -170,16 +157,7 @@ struct Writer {
 impl Writer {
     fn new(pushed: rtrb::Consumer<f32>, shared: Arc<Shared>, files: WavFiles, shape: WavShape) -> Self {
         let hash = SampleHash::new();
-        Self {
-            pushed,
-            shared,
-            files,
-            shape,
-            hash,
-            accepted_frames: 0,
-            failure: None,
-            reported_drops: 0,
-        }
+        Self { pushed, shared, files, shape, hash, accepted_frames: 0, failure: None, reported_drops: 0 }
     }
 
     fn run(mut self) -> Recording {
@@ -229,9 +207,7 @@ impl Writer {
         }
         if self.failure.is_some() {
             let unwritten_frames = self.accepted_frames - self.files.flushed_frames();
-            self.shared
-                .unwritten_frames
-                .store(unwritten_frames, Ordering::Relaxed);
+            self.shared.unwritten_frames.store(unwritten_frames, Ordering::Relaxed);
         }
     }
 
@@ -254,9 +230,7 @@ impl Writer {
 
 fn report_failure(failure: Option<&RecordError>) {
     if let Some(error) = failure {
-        let cause = std::error::Error::source(error)
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::error!(cause, "recording ends here, the sound goes on: {error}");
     }
 }

@@ -10,11 +10,7 @@ fn sine(frames: usize) -> Vec<f32> {
 }
 
 fn read(path: &Path) -> Vec<f32> {
-    hound::WavReader::open(path)
-        .unwrap()
-        .into_samples()
-        .map(Result::unwrap)
-        .collect()
+    hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect()
 }
 
 #[test]
@@ -64,11 +60,7 @@ fn every_frame_is_recorded_or_counted_while_finish_races_the_audio_thread() {
 #[test]
 fn a_block_that_does_not_fit_is_dropped_whole_and_counted() {
     let (ring, mut pushed) = rtrb::RingBuffer::new(2 * 100);
-    let mut input = RecorderInput {
-        ring,
-        shared: Arc::default(),
-        channels: 2,
-    };
+    let mut input = RecorderInput { ring, shared: Arc::default(), channels: 2 };
     input.push(&[0.5; 2 * 60]);
     input.push(&[0.7; 2 * 60]);
     assert_eq!(input.dropped_frames(), 60);
@@ -95,15 +87,9 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
     input.push(&[0.1; 2 * 64]);
     let recording = recorder.finish().unwrap();
     assert_eq!(recording.frames, 0);
-    assert_eq!(
-        recording.unwritten_frames + recording.dropped_frames,
-        pushed_frames + 64
-    );
+    assert_eq!(recording.unwritten_frames + recording.dropped_frames, pushed_frames + 64);
     let error = recording.failure.expect("the failure is reported");
-    assert!(
-        error.to_string().contains("full.wav") && error.to_string().contains("disk full"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("full.wav") && error.to_string().contains("disk full"), "{error}");
 }
 
 #[test]

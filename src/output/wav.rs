@@ -73,11 +73,7 @@ impl SampleHash {
 
     /// The checksum as 64 hexadecimal digits.
     pub fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -96,11 +92,7 @@ impl WavShape {
     /// Files as long as the format allows.
     pub fn new(rate_hz: u32, channels: u16) -> Self {
         let max_frames_per_file = MAX_FILE_BYTES / (BYTES_PER_SAMPLE * u64::from(channels.max(1)));
-        Self {
-            rate_hz,
-            channels,
-            max_frames_per_file,
-        }
+        Self { rate_hz, channels, max_frames_per_file }
     }
 }
 
@@ -119,14 +111,7 @@ impl WavFiles {
     pub fn create(path: &Path, shape: WavShape) -> Result<Self, RecordError> {
         let writer = create_writer(path, shape)?;
         let paths = vec![path.to_owned()];
-        Ok(Self {
-            shape,
-            paths,
-            writer,
-            frames_in_file: 0,
-            frames: 0,
-            flushed_frames: 0,
-        })
+        Ok(Self { shape, paths, writer, frames_in_file: 0, frames: 0, flushed_frames: 0 })
     }
 
     /// Appends interleaved frames, going on in a further file where one is full.
@@ -139,14 +124,10 @@ impl WavFiles {
                 self.begin_next_file()?;
                 continue;
             }
-            let room = usize::try_from(room_frames)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(channels);
+            let room = usize::try_from(room_frames).unwrap_or(usize::MAX).saturating_mul(channels);
             let (now, later) = rest.split_at(room.min(rest.len()));
             for &sample in now {
-                self.writer
-                    .write_sample(sample)
-                    .map_err(|cause| self.write_error(cause))?;
+                self.writer.write_sample(sample).map_err(|cause| self.write_error(cause))?;
             }
             let frames = (now.len() / channels) as u64;
             self.frames_in_file += frames;
@@ -223,11 +204,7 @@ pub fn write_wav<C: AsRef<[f32]>>(
         files.write(chunk.as_ref())?;
     }
     let frames = files.frames();
-    Ok(Written {
-        files: files.finish()?,
-        frames,
-        sha256: hash.finish(),
-    })
+    Ok(Written { files: files.finish()?, frames, sha256: hash.finish() })
 }
 
 fn create_writer(path: &Path, shape: WavShape) -> Result<hound::WavWriter<BufWriter<File>>, RecordError> {
@@ -241,10 +218,7 @@ fn create_writer(path: &Path, shape: WavShape) -> Result<hound::WavWriter<BufWri
         let file = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
         hound::WavWriter::new(file, spec)
     };
-    create().map_err(|cause| RecordError::Create {
-        path: path.to_owned(),
-        cause,
-    })
+    create().map_err(|cause| RecordError::Create { path: path.to_owned(), cause })
 }
 
 /// `take.wav`, 2 -> `take-2.wav`.
@@ -266,11 +240,7 @@ mod tests {
     }
 
     fn read(path: &Path) -> Vec<f32> {
-        hound::WavReader::open(path)
-            .unwrap()
-            .into_samples()
-            .map(Result::unwrap)
-            .collect()
+        hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect()
     }
 
     #[test]
@@ -296,11 +266,7 @@ mod tests {
         let after_header = &bytes[bytes.len() - samples.len() * 4..];
         let mut expected = Sha256::new();
         expected.update(after_header);
-        let expected: String = expected
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let expected: String = expected.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(written.sha256, expected);
     }
 
@@ -315,17 +281,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.wav");
         let samples = ramp(2 * 250);
-        let shape = WavShape {
-            max_frames_per_file: 100,
-            ..WavShape::new(48_000, 2)
-        };
+        let shape = WavShape { max_frames_per_file: 100, ..WavShape::new(48_000, 2) };
         let written = write_wav(&path, shape, samples.chunks(2 * 64)).unwrap();
         let names = ["set.wav", "set-2.wav", "set-3.wav"].map(|name| folder.path().join(name));
         assert_eq!(written.files, names);
-        assert_eq!(
-            names.iter().flat_map(|name| read(name)).collect::<Vec<_>>(),
-            samples
-        );
+        assert_eq!(names.iter().flat_map(|name| read(name)).collect::<Vec<_>>(), samples);
         assert_eq!(read(&names[2]).len(), 2 * 50);
     }
 
@@ -344,9 +304,6 @@ mod tests {
         let Err(error) = WavFiles::create(nowhere, WavShape::new(48_000, 2)) else {
             panic!("a file was created in {}", nowhere.display());
         };
-        assert!(
-            error.to_string().contains("/nonexistent-folder/take.wav"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("/nonexistent-folder/take.wav"), "{error}");
     }
 }

@@ -29,6 +29,8 @@ pub struct AudioReport {
     pub deferred_events: AtomicU64,
     /// Samples of output that were not finite and were replaced by silence.
     pub silenced_samples: AtomicU64,
+    /// The thread's id for the kernel, 0 until it runs.
+    pub thread_id: AtomicU32,
     /// Whether the thread has FIFO priority.
     pub has_fifo: AtomicU32,
     /// Frames a second as the device delivers them, `f64` bits; 0 until known.
@@ -45,6 +47,12 @@ struct Position {
 }
 
 impl AudioReport {
+    /// The calling thread introduces itself as the audio thread.
+    pub fn introduce(&self, has_fifo: bool) {
+        self.has_fifo.store(has_fifo.into(), Relaxed);
+        self.thread_id.store(rustix::thread::gettid().as_raw_nonzero().get() as u32, Relaxed);
+    }
+
     /// The audio thread began the block of `frame` at `time_ns`. Real-time safe.
     pub fn set_position(&self, frame: u64, time_ns: u64) {
         let position = &self.position;

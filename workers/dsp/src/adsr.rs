@@ -7,7 +7,7 @@
 
 use crate::math::{one_minus_exp, sane};
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
-use crate::param::{Course, GLIDE_S, STRETCH_FRAMES, Smoothed, in_range, initial, stretches};
+use crate::param::{Course, GLIDE_S, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -148,27 +148,25 @@ impl Module for Adsr {
 
     fn render(&mut self, io: &mut Io<'_>) {
         for range in stretches(io.frames()) {
-            let times = [&mut self.attack_s, &mut self.decay_s, &mut self.release_s]
-                .map(|time| time.course(range.len()));
+            let attack_s = self.attack_s.course(range.len());
+            let decay_s = self.decay_s.course(range.len());
+            let release_s = self.release_s.course(range.len());
             let sustain = self.sustain.course(range.len());
             let velocity = self.velocity.course(range.len());
             for channel in 0..io.channels().min(MAX_CHANNELS) {
                 let cable = |param| io.param_cable::<Self>(param, channel, &range);
                 let slopes = Slopes {
-                    attack: self.shares(&times[0], ATTACK, cable(ATTACK), ATTACK_CONSTANTS),
-                    decay: self.shares(&times[1], DECAY, cable(DECAY), FALL_CONSTANTS),
-                    release: self.shares(&times[2], RELEASE, cable(RELEASE), FALL_CONSTANTS),
+                    attack: self.shares(&attack_s, ATTACK, cable(ATTACK), ATTACK_CONSTANTS),
+                    decay: self.shares(&decay_s, DECAY, cable(DECAY), FALL_CONSTANTS),
+                    release: self.shares(&release_s, RELEASE, cable(RELEASE), FALL_CONSTANTS),
                     sustain: sustain.modulated(&Self::TYPE.params[SUSTAIN], cable(SUSTAIN)),
                 };
                 let gate = io.input_part(GATE_IN, channel, &range);
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {
                     continue;
                 };
-                let mut level = [0.0; STRETCH_FRAMES];
-                self.follow(channel, &slopes, gate, &mut level[..range.len()]);
-                for (frame, (sample, &level)) in out.iter_mut().zip(&level).enumerate() {
-                    *sample = level * velocity.at(frame);
-                }
+                self.follow(channel, &slopes, gate, out);
+                velocity.scale(out);
             }
             self.is_struck = 0;
         }
@@ -244,7 +242,7 @@ fn run<const SEGMENT: u32>(
             return frame;
         }
         *level = next_level(SEGMENT, *level, slopes, frame);
-        levels[frame] = *level;
+        levels[frame] = heard(SEGMENT, *level, slopes.sustain.at(frame));
     }
     range.end
 }
@@ -263,14 +261,26 @@ fn next_segment(segment: u32, level: f32, sustain: f32, is_open: bool, is_struck
     }
 }
 
+/// A falling level may pass its goal by [`FALL_BEYOND`] in its last frame: waiting there for a comparison
+/// would cost more than the rest of the segment, and nobody hears it.
 #[inline(always)]
 fn next_level(segment: u32, level: f32, slopes: &Slopes, frame: usize) -> f32 {
     let sustain = slopes.sustain.at(frame);
     match segment {
         ATTACKING => (level + slopes.attack.at(frame) * (1.0 + ATTACK_BEYOND - level)).min(1.0),
-        DECAYING => (level + slopes.decay.at(frame) * (sustain - FALL_BEYOND - level)).max(sustain),
+        DECAYING => level + slopes.decay.at(frame) * (sustain - FALL_BEYOND - level),
         SUSTAINING => sustain,
-        RELEASING => (level - slopes.release.at(frame) * (level + FALL_BEYOND)).max(0.0),
+        RELEASING => level - slopes.release.at(frame) * (level + FALL_BEYOND),
         _idle => 0.0,
+    }
+}
+
+/// The level without what a fall went too far.
+#[inline(always)]
+fn heard(segment: u32, level: f32, sustain: f32) -> f32 {
+    if segment == DECAYING {
+        level.max(sustain)
+    } else {
+        level.max(0.0)
     }
 }

@@ -1,4 +1,22 @@
 //! Every module type in one table; the only place where a type is named in code.
+//!
+//! ```
+//! use backline_dsp::catalogue;
+//! use backline_dsp::line::Line;
+//! use backline_dsp::module::{Input, Io, Setup};
+//!
+//! let (_, vco) = catalogue::find("vco").expect("there is an oscillator");
+//! let params: Vec<f32> = vco.panel.params.iter().map(|param| param.default).collect();
+//! let setup = Setup { rate_hz: 48_000.0, channels: 1, identity: 1, params: &params };
+//! let mut state = vec![0; vco.state_words];
+//! (vco.init)(&setup, &mut state);
+//!
+//! let unpatched = [Input::UNPATCHED; 6];
+//! let mut sound = [0.0; 64];
+//! (vco.render)(&mut state, &mut Io::new(&unpatched, &mut sound, 64, 1, (0, 64), Line::new(&[])));
+//! assert_eq!(sound[0], 0.0, "an oscillator starts at its rising zero");
+//! assert!(sound[63] > 0.5);
+//! ```
 
 use crate::module::{Happening, Io, Module, ModuleType, Setup};
 use crate::{

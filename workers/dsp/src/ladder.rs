@@ -129,7 +129,7 @@ fn frame<const L: usize>(
     let late = state[2] * by.solved[2] + state[3] * by.solved[3];
     let mut fed_back = (early + state[1] * by.solved[1]) + late;
     if fed_back.is_any_beyond(KNEE) {
-        fed_back = fed_back.map(clipped);
+        fed_back = bent(fed_back);
     }
     let driven = input - fed_back * by.feedback;
 
@@ -144,6 +144,13 @@ fn frame<const L: usize>(
     // The rule of the trapezoid: what a pole gives is the mean of its integrator before and after.
     let [one, two, three, four] = std::array::from_fn(|pole| (next[pole] + state[pole]) * 0.5);
     ([driven, one, two, three, four], next)
+}
+
+/// Kept apart, or the compiler would rather divide in every frame than ask.
+#[cold]
+#[inline(never)]
+fn bent<const L: usize>(fed_back: Lanes<L>) -> Lanes<L> {
+    fed_back.map(clipped)
 }
 
 /// Straight up to the knee, then a hyperbola with the same slope towards twice the knee.

@@ -16,7 +16,6 @@
 
 pub mod module;
 
-pub mod cable;
 pub(crate) mod lanes;
 pub mod line;
 pub mod math;

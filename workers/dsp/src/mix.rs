@@ -126,17 +126,22 @@ impl Module for Mix {
                         continue;
                     };
                     let level = level.modulated(param, io.param_cable::<Self>(input, channel, &range));
-                    for (frame, (sum, &sample)) in sum.iter_mut().zip(samples).enumerate() {
-                        *sum += sane(sample) * level.at(frame);
-                    }
+                    let mut scaled = [0.0; STRETCH_FRAMES];
+                    scaled
+                        .iter_mut()
+                        .zip(samples)
+                        .for_each(|(scaled, &sample)| *scaled = sane(sample));
+                    level.scale(&mut scaled);
+                    sum.iter_mut()
+                        .zip(&scaled)
+                        .for_each(|(sum, &scaled)| *sum += scaled);
                 }
                 let gain = gain.modulated(&params[GAIN], io.param_cable::<Self>(GAIN, channel, &range));
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {
                     continue;
                 };
-                for (frame, (sample, &sum)) in out.iter_mut().zip(&sum).enumerate() {
-                    *sample = sum * gain.at(frame);
-                }
+                out.iter_mut().zip(&sum).for_each(|(sample, &sum)| *sample = sum);
+                gain.scale(out);
             }
         }
     }

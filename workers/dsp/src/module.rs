@@ -79,7 +79,8 @@ pub enum Modulation {
 pub struct Setup<'a> {
     /// Sample rate.
     pub rate_hz: f32,
-    /// Channels of each of its outputs, 1..=[`MAX_CHANNELS`]; what an input carries is folded to this.
+    /// Channels of each of its outputs, 1..=[`MAX_CHANNELS`]; what an input carries is folded to this. For a
+    /// sink it only counts for its inputs, as its output always has two: give it 2, and stereo stays stereo.
     pub channels: usize,
     /// Different for every id, the same for the same id: what noise is seeded from when its `seed` is 0.
     pub identity: u32,
@@ -188,7 +189,7 @@ impl<'a> Io<'a> {
         self.end.saturating_sub(self.start)
     }
 
-    /// Channels of the module.
+    /// Channels of the module: of each input and, but for a sink, of each output.
     pub fn channels(&self) -> usize {
         self.channels
     }

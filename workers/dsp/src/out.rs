@@ -85,9 +85,10 @@ impl Module for Out {
                 let Some(out) = io.output(0, side).get_mut(range.clone()) else {
                     continue;
                 };
-                for (frame, (sample, &sound)) in out.iter_mut().zip(&sound).enumerate() {
-                    *sample = sound * level.at(frame);
-                }
+                out.iter_mut()
+                    .zip(&sound)
+                    .for_each(|(sample, &sound)| *sample = sound);
+                level.scale(out);
             }
         }
     }

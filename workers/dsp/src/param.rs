@@ -60,6 +60,7 @@ pub enum Course {
 
 impl Course {
     /// What a cable brings, made sane; zero without one. Real-time safe.
+    #[inline(always)]
     pub fn of_cable(cable: Option<&[f32]>) -> Self {
         match cable {
             None => Self::Steady(0.0),
@@ -68,11 +69,23 @@ impl Course {
     }
 
     /// The value at `frame` of the stretch. Real-time safe.
-    #[inline]
+    #[inline(always)]
     pub fn at(&self, frame: usize) -> f32 {
         match self {
             Self::Steady(value) => *value,
             Self::Moving(values) => values[frame % STRETCH_FRAMES],
+        }
+    }
+
+    /// Multiplies `signal` by it. Real-time safe.
+    #[inline(always)]
+    pub fn scale(&self, signal: &mut [f32]) {
+        match self {
+            Self::Steady(value) => signal.iter_mut().for_each(|sample| *sample *= value),
+            Self::Moving(values) => signal
+                .iter_mut()
+                .zip(values)
+                .for_each(|(sample, value)| *sample *= value),
         }
     }
 
@@ -83,13 +96,13 @@ impl Course {
     }
 
     /// `f` of every value. Real-time safe.
-    #[inline]
+    #[inline(always)]
     pub fn map(&self, f: impl Fn(f32) -> f32) -> Self {
         self.with(&Self::Steady(0.0), |value, _| f(value))
     }
 
     /// `f` of every pair of values. Real-time safe.
-    #[inline]
+    #[inline(always)]
     pub fn with(&self, other: &Self, f: impl Fn(f32, f32) -> f32) -> Self {
         match (self, other) {
             (Self::Steady(one), Self::Steady(two)) => Self::Steady(f(*one, *two)),
@@ -117,6 +130,7 @@ impl Course {
     }
 
     /// This parameter's course with a cable into it, as its panel says the cable counts. Real-time safe.
+    #[inline(always)]
     pub fn modulated(&self, param: &Param, cable: Option<&[f32]>) -> Self {
         let bounded = |value: f32| value.max(param.min).min(param.max);
         match (cable, self) {
@@ -176,6 +190,7 @@ impl Smoothed {
     }
 
     /// The values of the next `frames` frames. Real-time safe.
+    #[inline(always)]
     pub fn course(&mut self, frames: usize) -> Course {
         if self.frames_left == 0 {
             return Course::Steady(self.value);

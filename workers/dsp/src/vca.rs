@@ -4,7 +4,7 @@
 
 use crate::math::sane;
 use crate::module::{Happening, Io, MAX_CHANNELS, Modulation, Module, ModuleType, Param, Port, Setup};
-use crate::param::{Course, GLIDE_S, Smoothed, in_range, initial, stretches};
+use crate::param::{GLIDE_S, Smoothed, in_range, initial, stretches};
 use bytemuck::{Pod, Zeroable};
 
 const IN: usize = 0;
@@ -67,22 +67,25 @@ impl Module for Vca {
             let gain = self.gain.course(range.len());
             for channel in 0..io.channels().min(MAX_CHANNELS) {
                 let param = &Self::TYPE.params[GAIN];
-                let mut gain = gain.modulated(param, io.param_cable::<Self>(GAIN, channel, &range));
-                if let Some(cv) = io.input_part(CV_IN, channel, &range) {
-                    gain = gain.with(&Course::of_cable(Some(cv)), |gain, cv| gain * cv.max(0.0));
-                }
+                let gain = gain.modulated(param, io.param_cable::<Self>(GAIN, channel, &range));
                 let input = io.input_part(IN, channel, &range);
+                let cv = io.input_part(CV_IN, channel, &range);
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {
                     continue;
                 };
                 match input {
-                    Some(input) => {
-                        for (frame, (sample, &input)) in out.iter_mut().zip(input).enumerate() {
-                            *sample = sane(input) * gain.at(frame);
-                        }
-                    }
+                    Some(input) => out
+                        .iter_mut()
+                        .zip(input)
+                        .for_each(|(sample, &input)| *sample = sane(input)),
                     None => out.fill(0.0),
                 }
+                if let Some(cv) = cv {
+                    out.iter_mut()
+                        .zip(cv)
+                        .for_each(|(sample, &cv)| *sample *= sane(cv).max(0.0));
+                }
+                gain.scale(out);
             }
         }
     }

@@ -237,14 +237,16 @@ impl Motion {
     /// `wave(table, phase, frame)` for every frame, with the table that fits the frame's step.
     #[inline]
     fn draw(&self, tables: Wave, out: &mut [f32], wave: impl Fn(Table, u32, usize) -> f32) {
-        let frames = out.iter_mut().zip(&self.phases).zip(&self.steps).enumerate();
-        if self.is_steady {
-            let table = tables.for_step(self.steps[0]);
-            frames.for_each(|(frame, ((sample, &phase), _))| *sample = wave(table, phase, frame));
-        } else {
-            frames.for_each(|(frame, ((sample, &phase), &step))| {
-                *sample = wave(tables.for_step(step), phase, frame)
-            });
+        let mut mip = Wave::mip_for(self.steps[0]);
+        let mut table = tables.table(mip);
+        for (frame, (sample, &phase)) in out.iter_mut().zip(&self.phases).enumerate() {
+            if !self.is_steady {
+                let fitting = Wave::mip_for(self.steps[frame % STRETCH_FRAMES]);
+                if fitting != mip {
+                    (mip, table) = (fitting, tables.table(fitting));
+                }
+            }
+            *sample = wave(table, phase, frame);
         }
     }
 }

@@ -18,7 +18,7 @@ struct Aligned([u8; WAVE_BYTES]);
 
 static SAMPLES: Aligned = Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/waves.bin")));
 
-/// Two thirds of 2^-32 and less would do; this is exactly one cycle in phase units.
+/// 2^-32, exactly.
 const CYCLES_PER_UNIT: f32 = 1.0 / 4_294_967_296.0;
 
 /// The tables of one wave.
@@ -31,21 +31,28 @@ impl Wave {
     /// Rises through zero at phase 0, peaks at a quarter of a cycle.
     pub const TRI: Self = Self(&TRI);
 
-    /// The richest table whose harmonics all stay below Nyquist when the phase moves by `step` a frame.
-    /// Real-time safe.
+    /// The number of the richest table whose harmonics all stay below Nyquist when the phase moves by `step`
+    /// a frame. Real-time safe.
     #[inline]
-    pub fn for_step(self, step: u32) -> Table {
+    pub fn mip_for(step: u32) -> u8 {
         let step = step.max(1);
         let octave = step.leading_zeros();
         let sixteenth = (step << octave) >> 27 & 15;
-        let mip = MIP_OF_STEP
+        MIP_OF_STEP
             .get((octave * 16 + sixteenth) as usize)
             .copied()
-            .unwrap_or(0);
-        let Mip { start, length_bits } = self.0.get(mip as usize).copied().unwrap_or(Mip {
-            start: 0,
-            length_bits: 9,
-        });
+            .unwrap_or(0)
+    }
+
+    /// Table number `mip`; one of silence if there is none. Real-time safe.
+    #[inline]
+    pub fn table(self, mip: u8) -> Table {
+        let Some(&Mip { start, length_bits }) = self.0.get(usize::from(mip)) else {
+            return Table {
+                samples: &[],
+                length_bits: 1,
+            };
+        };
         let start = start as usize;
         let all: &[f32] = bytemuck::try_cast_slice(&SAMPLES.0).unwrap_or_default();
         let samples = all.get(start..start + (1 << length_bits) + 2).unwrap_or_default();

@@ -16,9 +16,11 @@ use std::sync::atomic::{
 /// Ports and parameters of one module that cables may enter.
 pub const MAX_INPUTS: usize = 8 + MAX_PARAMS;
 
-/// A move of the source can slip in between looking and sleeping, and then nobody wakes us; so nobody sleeps
-/// longer than this before looking again.
-const LOOK_AGAIN_NS: u64 = 500_000;
+/// Longest sleep before looking again. A move of the source can slip in between looking and sleeping; control
+/// wakes everybody again until it has arrived, so this is only the last resort. It is longer than the kernel's
+/// tick, because the timer of a shorter sleep has to be programmed into the hardware and taken out again (two
+/// exits to the hypervisor on a virtual machine: measured as 5 us a hop).
+const LOOK_AGAIN_NS: u64 = 20_000_000;
 
 /// Why rendering stops before a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
