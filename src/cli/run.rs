@@ -9,7 +9,6 @@ use crate::control::serve::Server;
 use crate::control::{self, Conductor};
 use crate::osc::Listener;
 use crate::output::clock::{self, Opened};
-use crate::output::device::DeviceNotice;
 use crate::output::record::Recorder;
 use crate::patch::file;
 use crate::session::SessionLock;
@@ -51,11 +50,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if let Some((_, file)) = &patch {
         load(&mut conductor, file)?;
     }
-    let opened = clock::open(&settings, cycle, input, conductor.report().clone())?;
+    let mut opened = clock::open(&settings, cycle, input, conductor.report().clone())?;
     conductor.clock_name.clone_from(&opened.name);
     announce(&conductor, &opened, &address.to_string(), warm_ms, args.engine.json);
 
-    serve(&mut conductor, listener, &opened, &settings, &stop);
+    serve(&mut conductor, listener, &mut opened, &settings, &stop);
     opened.playing.stop();
     drop(conductor);
     finish(recorder, args.engine.json)?;
@@ -116,18 +115,13 @@ fn announce(conductor: &Conductor, opened: &Opened, address: &str, warm_ms: f64,
     say(format_args!("ready: {workers} workers warm in {warm_ms:.0} ms, OSC on udp {address}, audio {}", opened.name));
 }
 
-fn serve(conductor: &mut Conductor, listener: Listener, opened: &Opened, settings: &Settings, stop: &Stop) {
+fn serve(conductor: &mut Conductor, listener: Listener, opened: &mut Opened, settings: &Settings, stop: &Stop) {
     let mut server = Server::new(listener, settings);
     while !stop.is_asked() && !conductor.is_quitting() {
         server.turn(conductor);
         conductor.report().xruns.fetch_max(opened.playing.device_xruns(), Relaxed);
-        match opened.playing.notice() {
-            Some(DeviceNotice::Lost { reason }) => {
-                tracing::error!(reason, "the audio device is gone");
-                break;
-            }
-            Some(DeviceNotice::Degraded { reason }) => tracing::warn!(reason, "audio device"),
-            None => {}
+        if let Some(notice) = opened.playing.tend() {
+            tracing::warn!("{notice}");
         }
     }
 }

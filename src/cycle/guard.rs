@@ -42,6 +42,11 @@ impl OutputGuard {
         (1.0 / self.gain_step).ceil() as u64
     }
 
+    /// Fades in anew: a device was opened, or opened again. Real-time safe.
+    pub fn fade_in(&mut self) {
+        self.gain = 0.0;
+    }
+
     /// Fades out from `frames` after the next frame on. Real-time safe.
     pub fn fade_out_in(&mut self, frames: u64) {
         self.frames_to_fade = Some(frames);

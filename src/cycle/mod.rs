@@ -43,6 +43,8 @@ pub struct Cycle {
     began_ns: u64,
     tails: Tails,
     guard: OutputGuard,
+    /// Blocks are heard one later, so that workers have a whole period for each.
+    looks_ahead: bool,
     report: Arc<AudioReport>,
 }
 
@@ -61,6 +63,7 @@ impl Cycle {
             began_ns: 0,
             tails: Tails::new(),
             guard: OutputGuard::new(rate_hz),
+            looks_ahead: false,
             report,
         }
     }
@@ -73,6 +76,30 @@ impl Cycle {
     /// The output guard, for fades.
     pub fn guard(&mut self) -> &mut OutputGuard {
         &mut self.guard
+    }
+
+    /// Hears every block one later, if `looks_ahead`. Before the first block only.
+    pub fn look_ahead(&mut self, looks_ahead: bool) {
+        self.looks_ahead = looks_ahead;
+    }
+
+    /// Fills `out` (interleaved stereo) with the next block, which began at `time_ns`; sinks that are not ready
+    /// at `deadline_ns` fade out. With lookahead `out` is what was announced the last time, and the block
+    /// announced now is mixed the next time. Real-time safe.
+    pub fn play_block(&mut self, out: &mut [f32], time_ns: u64, deadline_ns: u64) {
+        let frames = out.len() / 2;
+        if !self.looks_ahead {
+            self.begin(frames, time_ns, deadline_ns);
+            self.wait(deadline_ns);
+            return self.finish(out);
+        }
+        if self.frames == 0 {
+            out.fill(0.0);
+        } else {
+            self.wait(deadline_ns);
+            self.finish(out);
+        }
+        self.begin(frames, time_ns, deadline_ns);
     }
 
     /// Announces a block of `frames` (1..=block size) that began at `time_ns` and must be ready at
@@ -181,9 +208,9 @@ impl Cycle {
     /// Mixes what the sinks have committed into `out` (interleaved stereo, `frames` of the block), fades out
     /// what is missing, guards the result, and counts. Real-time safe.
     pub fn finish(&mut self, out: &mut [f32]) {
+        out.fill(0.0);
         let frames = self.frames.min(out.len() / 2);
         let out = &mut out[..frames * 2];
-        out.fill(0.0);
         let stride = self.rig.header.block_frames as usize;
         let mut concealed = 0;
         for index in 0..self.plan.sinks.len() {

@@ -3,18 +3,17 @@
 //! In: a [`Cycle`]. Out: blocks in real time, until [`Playing::stop`].
 //! Thread: control opens and stops; the cycle runs on the device's thread or on the timer's.
 
-use super::device::{self, CallbackTiming, DeviceHost, DeviceNotice, DeviceSpec, OpenDevice};
+use super::device::{DeviceHost, DeviceSpec};
 use super::device_error::DeviceError;
+use super::failover::{DeviceRender, Promotion, Survivor};
 use super::null::{DEADLINE_SHARE, NullClock};
 use super::record::RecorderInput;
 use crate::config::{AudioClock, Settings};
 use crate::cycle::Cycle;
 use crate::rt::dll::BlockClock;
 use crate::rt::report::AudioReport;
-use crate::rt::{self, AUDIO_PRIORITY};
-use backline_abi::rights;
+use crate::rt;
 use backline_abi::wake::now_ns;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
@@ -25,8 +24,6 @@ use std::time::{Duration, Instant};
 
 /// How long a device may take to play its fade before it is closed all the same.
 const FADE_LIMIT: Duration = Duration::from_millis(500);
-/// Notices of a device that may wait to be read.
-const NOTICES: usize = 64;
 
 /// What the cycle plays into.
 pub enum Playing {
@@ -37,21 +34,16 @@ pub enum Playing {
         /// Tells it to fade and end.
         is_stopping: Arc<AtomicBool>,
     },
-    /// A device.
+    /// A device, or a timer in its place while it is lost.
     Device {
-        /// Closes it when dropped.
-        device: Option<Box<OpenDevice<DeviceRender>>>,
+        /// What plays.
+        device: Survivor,
         /// Tells the callback to fade.
         is_stopping: Arc<AtomicBool>,
         /// Set by the callback when the fade is over.
         is_silent: Arc<AtomicBool>,
-        /// What the device has to say.
-        notices: Receiver<DeviceNotice>,
     },
 }
-
-/// A render function for the device, boxed so that it has a name.
-pub type DeviceRender = Box<dyn FnMut(&mut [f32], CallbackTiming) + Send + 'static>;
 
 /// What is playing, and what there is to say about it.
 pub struct Opened {
@@ -66,10 +58,11 @@ pub struct Opened {
 /// Opens the clock that `settings` ask for.
 pub fn open(
     settings: &Settings,
-    cycle: Cycle,
+    mut cycle: Cycle,
     recorder: Option<RecorderInput>,
     report: Arc<AudioReport>,
 ) -> Result<Opened, DeviceError> {
+    cycle.look_ahead(settings.lookahead_blocks > 0);
     let host = match settings.audio {
         AudioClock::Null => return Ok(open_null(settings, cycle, recorder, report, None)),
         AudioClock::Jack => DeviceHost::Jack,
@@ -118,11 +111,13 @@ fn open_device(
     report: Arc<AudioReport>,
 ) -> Result<Opened, DeviceError> {
     let (is_stopping, is_silent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let is_fresh = Arc::new(AtomicBool::new(false));
     let player = DevicePlayer {
         cycle,
         recorder,
         is_stopping: is_stopping.clone(),
         is_silent: is_silent.clone(),
+        is_fresh: is_fresh.clone(),
         clock: BlockClock::new(settings.rate_hz),
         block_frames: settings.block_frames as usize,
         rate_hz: settings.rate_hz,
@@ -134,39 +129,27 @@ fn open_device(
         rate_hz: settings.rate_hz,
         block_frames: settings.block_frames,
     };
-    let (send, notices): (Sender<DeviceNotice>, Receiver<DeviceNotice>) = bounded(NOTICES);
-    let wants_realtime = settings.wants_realtime;
-    let promote = move || {
-        let has_fifo = wants_realtime && rights::take_fifo(AUDIO_PRIORITY).is_ok() || rights::has_fifo();
-        report.introduce(has_fifo);
-        rights::flush_denormals();
-    };
-    let render: DeviceRender = player.into_render();
-    let device = device::open(&spec, render, promote, send).map_err(|failure| failure.error)?;
-    let opened = device.report();
-    let name = format!("{} {}", opened.host, opened.name);
-    let notice = opened
-        .period_frames
-        .filter(|period| *period != settings.block_frames)
-        .map(|period| format!("{name} plays periods of {period} frames, not {}", settings.block_frames));
-    let device = Some(Box::new(device));
-    Ok(Opened { playing: Playing::Device { device, is_stopping, is_silent, notices }, name, notice })
+    let promotion = Promotion { wants_realtime: settings.wants_realtime, report, is_fresh };
+    let device = Survivor::open(spec, player.into_render(), promotion)?;
+    let (name, notice) = (device.name(), device.period_notice());
+    Ok(Opened { playing: Playing::Device { device, is_stopping, is_silent }, name, notice })
 }
 
 impl Playing {
-    /// What the device has to say, if anything; a timer is silent.
-    pub fn notice(&self) -> Option<DeviceNotice> {
+    /// Looks after the device: one that is lost is replaced by a timer and opened again when it is back.
+    /// Returns what there is to say about it.
+    pub fn tend(&mut self) -> Option<String> {
         match self {
             Playing::Null { .. } => None,
-            Playing::Device { notices, .. } => notices.try_recv().ok(),
+            Playing::Device { device, .. } => device.tend(),
         }
     }
 
     /// Gaps the device has noticed.
     pub fn device_xruns(&self) -> u64 {
         match self {
-            Playing::Device { device: Some(device), .. } => device.xruns(),
-            _ => 0,
+            Playing::Null { .. } => 0,
+            Playing::Device { device, .. } => device.xruns(),
         }
     }
 
@@ -180,14 +163,14 @@ impl Playing {
                     drop(thread.join());
                 }
             }
-            Playing::Device { device, is_stopping, is_silent, .. } => {
+            Playing::Device { device, is_stopping, is_silent } => {
                 is_stopping.store(true, Release);
                 let until = Instant::now() + FADE_LIMIT;
                 // Acquire: pairs with the callback's store.
                 while !is_silent.load(Acquire) && Instant::now() < until {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                drop(device.and_then(|device| device.close()));
+                device.close();
             }
         }
     }
@@ -199,6 +182,7 @@ struct DevicePlayer {
     recorder: Option<RecorderInput>,
     is_stopping: Arc<AtomicBool>,
     is_silent: Arc<AtomicBool>,
+    is_fresh: Arc<AtomicBool>,
     clock: BlockClock,
     block_frames: usize,
     rate_hz: u32,
@@ -219,6 +203,10 @@ impl DevicePlayer {
         let frames = out.len() / 2;
         let start_ns = self.clock.callback(began_ns, frames);
         self.report.rate_actual_bits.store(self.clock.rate_hz().to_bits(), Relaxed);
+        // Acquire: pairs with the store when a device or the timer begins.
+        if self.is_fresh.swap(false, Acquire) {
+            self.cycle.guard().fade_in();
+        }
         // Acquire: pairs with control's store when it stops the clock.
         if self.is_stopping.load(Acquire) {
             self.cycle.guard().fade_out_in(0);
@@ -228,9 +216,7 @@ impl DevicePlayer {
         for block in out.chunks_mut(self.block_frames * 2) {
             let end = done + block.len() / 2;
             let deadline_ns = began_ns + (end as f64 * frame_ns * DEADLINE_SHARE) as u64;
-            self.cycle.begin(block.len() / 2, start_ns + (done as f64 * frame_ns) as u64, deadline_ns);
-            self.cycle.wait(deadline_ns);
-            self.cycle.finish(block);
+            self.cycle.play_block(block, start_ns + (done as f64 * frame_ns) as u64, deadline_ns);
             done = end;
         }
         if let Some(recorder) = &mut self.recorder {

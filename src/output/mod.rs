@@ -1,9 +1,10 @@
-//! Step 7 of 7: the mix, to a device ([`device`]), a timer ([`null`]), chosen by [`clock`], or a file ([`record`], [`wav`]).
+//! Step 7 of 7: the mix, to a device ([`device`]), a timer ([`null`]), chosen by [`clock`] and kept alive by [`failover`], or a file ([`record`], [`wav`]).
 
 pub mod clock;
 pub mod device;
 pub mod device_error;
 mod device_format;
+pub mod failover;
 pub mod null;
 pub mod record;
 pub mod wav;

@@ -67,9 +67,7 @@ impl NullClock {
         if self.is_stopping.load(Acquire) {
             self.cycle.guard().fade_out_in(0);
         }
-        self.cycle.begin(self.block_frames, due_ns, deadline_ns);
-        self.cycle.wait(deadline_ns);
-        self.cycle.finish(out);
+        self.cycle.play_block(out, due_ns, deadline_ns);
         if let Some(recorder) = &mut self.recorder {
             recorder.push(out);
         }

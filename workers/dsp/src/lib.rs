@@ -9,8 +9,8 @@
 //!   "once a block"; control-rate work counts frames in its own state;
 //! - a module keeps *all* its memory in its state and in its line, and a line is append-only.
 //!
-//! Reading order: [`module`] (what a module is), [`param`] (smoothed and modulated parameters), [`cable`]
-//! (how cables meet in a port), [`mod@line`] (delay memory), [`math`] and [`wave`] (functions and tables), then one
+//! Reading order: [`module`] (what a module is), [`param`] (smoothed and modulated parameters),
+//! [`mod@line`] (delay memory), [`math`] and [`wave`] (functions and tables), then one
 //! file a module, then [`catalogue`].
 #![forbid(unsafe_code)]
 
