@@ -14,7 +14,11 @@ fn main() -> ExitCode {
     // While a JACK server is away its library complains at every attempt to come back; one line of ours is enough.
     let filter = EnvFilter::try_from_env("BACKLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,jack=off"));
     let wants_colour = std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(wants_colour).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(wants_colour)
+        .with_writer(std::io::stderr)
+        .init();
     let outcome = match CommandLine::parse().verb {
         Verb::Run(args) => cli::run::run(&args),
         Verb::Render(args) => cli::render::run(&args),

@@ -53,7 +53,10 @@ pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
         };
         if let (Some(short), Some(long)) = (chain(length), chain(length * 2)) {
             let hop = (long - short) / f64::from(length);
-            figures.push((format!("a module and its hop on one core, us ({length} to {})", length * 2), json!(hop)));
+            figures.push((
+                format!("a module and its hop on one core, us ({length} to {})", length * 2),
+                json!(hop),
+            ));
         }
     }
     let settings = json!({

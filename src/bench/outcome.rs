@@ -22,7 +22,8 @@ pub struct Times {
 impl Times {
     /// Nothing measured yet.
     pub fn new(name: impl Into<String>, goals: &[(f64, f64)]) -> Self {
-        let histogram = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("bounds and digits are constants in range");
+        let histogram = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
+            .expect("bounds and digits are constants in range");
         Self { name: name.into(), goals: goals.to_vec(), histogram }
     }
 
@@ -91,7 +92,8 @@ impl Outcome {
     pub fn table(&self) -> String {
         let mut text = format!("bench {}  {}\n{}\n\n", self.bench, self.settings, machine::describe());
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{:<58} {:>7} {:>8} {:>8} {:>8} {:>8}", "us", "n", "p50", "p99", "p99.9", "max");
+        let _ =
+            writeln!(text, "{:<58} {:>7} {:>8} {:>8} {:>8} {:>8}", "us", "n", "p50", "p99", "p99.9", "max");
         for times in &self.times {
             let at = |quantile| times.quantile_us(quantile);
             let _ = write!(

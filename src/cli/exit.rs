@@ -71,7 +71,9 @@ fn code_for(error: &anyhow::Error) -> Exit {
                 .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied);
             match () {
                 () if is_memory => Some(Exit::NoSharedMemory),
-                () if cause.is::<DeviceError>() => Some(Exit::NoAudioDevice),
+                () if cause.downcast_ref::<DeviceError>().is_some_and(DeviceError::is_absent) => {
+                    Some(Exit::NoAudioDevice)
+                }
                 () if cause.is::<crate::config::ConfigError>() => Some(Exit::Usage),
                 () if is_permission => Some(Exit::NoPermission),
                 () => None,

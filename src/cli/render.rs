@@ -7,9 +7,9 @@ use super::run::{load, print_config, read_patch};
 use super::warmth::Warmth;
 use crate::command::{Command, Due, Request};
 use crate::config::{self, Settings};
+use crate::control;
 use crate::control::in_process::InProcess;
 use crate::control::offline::{self, Cue, Cues};
-use crate::control;
 use crate::osc::score;
 use crate::output::wav::{SampleHash, WavFiles, WavShape};
 use crate::patch::file::PatchFile;
@@ -45,10 +45,13 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<Exit> {
 
 fn cues(args: &RenderArgs, settings: &Settings) -> anyhow::Result<Cues> {
     let Some(path) = &args.score else { return Ok(Cues::new(Vec::new())) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the score {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read the score {}", path.display()))?;
     let lines = score::parse(&text).with_context(|| format!("{} was not played", path.display()))?;
     let frame_of = |seconds: f64| (seconds * f64::from(settings.rate_hz)).round().max(0.0) as u64;
-    Ok(Cues::new(lines.into_iter().map(|(seconds, request)| Cue { frame: frame_of(seconds), request }).collect()))
+    Ok(Cues::new(
+        lines.into_iter().map(|(seconds, request)| Cue { frame: frame_of(seconds), request }).collect(),
+    ))
 }
 
 fn by_workers(
@@ -63,8 +66,7 @@ fn by_workers(
     let (mut conductor, mut cycle) = control::start(settings, &mut |progress| warmth.show(progress))?;
     warmth.finish();
     load(&mut conductor, patch)?;
-    let rendered =
-        offline::render(&mut conductor, &mut cycle, cues, total_frames, |block| out.listen(block));
+    let rendered = offline::render(&mut conductor, &mut cycle, cues, total_frames, |block| out.listen(block));
     rendered?;
     Ok(conductor.report().concealed.load(Relaxed))
 }

@@ -40,7 +40,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     // What can be refused is refused before the pool is warmed.
     let listener = Listener::bind(settings.listen)?;
     let address = listener.address();
-    let recording = settings.record.as_deref().map(|path| Recorder::start(path, settings.rate_hz, 2)).transpose()?;
+    let recording =
+        settings.record.as_deref().map(|path| Recorder::start(path, settings.rate_hz, 2)).transpose()?;
     let (input, recorder) = recording.unzip();
 
     let mut warmth = Warmth::new(args.engine.json);
@@ -63,7 +64,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 
 /// Text and content of a patch file.
 pub(super) fn read_patch(path: &Path) -> anyhow::Result<(String, file::PatchFile)> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the patch {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read the patch {}", path.display()))?;
     let patch = file::load(&text).with_context(|| format!("{} was not loaded", path.display()))?;
     Ok((text, patch))
 }
@@ -81,12 +83,8 @@ pub(super) fn load(conductor: &mut Conductor, patch: &file::PatchFile) -> anyhow
     use crate::command::{Command, Due, Request};
     let commands = std::iter::once(&Command::Begin).chain(&patch.commands).chain([&Command::Commit]);
     for command in commands {
-        let request = Request {
-            address: "/patch".to_owned(),
-            command: command.clone(),
-            due: Due::Now,
-            late_s: None,
-        };
+        let request =
+            Request { address: "/patch".to_owned(), command: command.clone(), due: Due::Now, late_s: None };
         let replies = conductor.apply(&request, Moment { frame: 0, arrived_ns: now_ns() });
         if let Some(failure) = replies.iter().find(|reply| reply.is_failure()) {
             bail!("the patch was not loaded: {}", super::send::as_words(failure));
@@ -112,10 +110,19 @@ fn announce(conductor: &Conductor, opened: &Opened, address: &str, warm_ms: f64,
     for line in opened.notice.iter().chain(&refused) {
         eprintln!("backline: notice: {line}");
     }
-    say(format_args!("ready: {workers} workers warm in {warm_ms:.0} ms, OSC on udp {address}, audio {}", opened.name));
+    say(format_args!(
+        "ready: {workers} workers warm in {warm_ms:.0} ms, OSC on udp {address}, audio {}",
+        opened.name
+    ));
 }
 
-fn serve(conductor: &mut Conductor, listener: Listener, opened: &mut Opened, settings: &Settings, stop: &Stop) {
+fn serve(
+    conductor: &mut Conductor,
+    listener: Listener,
+    opened: &mut Opened,
+    settings: &Settings,
+    stop: &Stop,
+) {
     let mut server = Server::new(listener, settings);
     while !stop.is_asked() && !conductor.is_quitting() {
         server.turn(conductor);
@@ -130,10 +137,13 @@ fn finish(recorder: Option<Recorder>, is_json: bool) -> anyhow::Result<()> {
     let Some(recorder) = recorder else { return Ok(()) };
     let recording = recorder.finish()?;
     if is_json {
-        say(format_args!("{}", json!({
+        say(format_args!(
+            "{}",
+            json!({
                 "event": "recorded", "files": recording.files, "frames": recording.frames,
                 "dropped_frames": recording.dropped_frames, "sha256": recording.sha256,
-            })));
+            })
+        ));
     } else {
         for path in &recording.files {
             say(format_args!("recorded {}", path.display()));

@@ -17,7 +17,9 @@ pub fn run(args: &AskArgs) -> anyhow::Result<Exit> {
         Ok(reply) => reply,
         Err(error) => return unanswered(error),
     };
-    let Some(Arg::Text(text)) = reply.args.first() else { anyhow::bail!("the engine answered without a status") };
+    let Some(Arg::Text(text)) = reply.args.first() else {
+        anyhow::bail!("the engine answered without a status")
+    };
     let status: Value = serde_json::from_str(text)?;
     let shown = if args.json { status.to_string() } else { table(&status) };
     writeln!(std::io::stdout(), "{}", shown.trim_end())?;

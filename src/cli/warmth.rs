@@ -1,4 +1,5 @@
-//! How the warm-up is shown: a bar on a terminal, JSON lines with `--json`, else one line at the end.
+//! How the warm-up is shown: a bar on a terminal, JSON lines with `--json` (on standard
+//! error, because the first event on standard output is `ready`), else one line at the end.
 
 use crate::pool::warmup::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,7 +15,7 @@ pub struct Warmth {
 }
 
 impl Warmth {
-    /// A bar on standard error if that is a terminal; JSON lines on standard output if `is_json`.
+    /// A bar on standard error if that is a terminal; JSON lines if `is_json`.
     pub fn new(is_json: bool) -> Self {
         let wants_bar = !is_json && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let target = if wants_bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -32,7 +33,7 @@ impl Warmth {
             let warm_ms = self.warm_ms();
             // A reader who has left does not stop the music.
             let _ = writeln!(
-                std::io::stdout(),
+                std::io::stderr(),
                 "{}",
                 json!({"event": "warming", "ready": ready, "workers": workers, "stages": stages, "ms": warm_ms})
             );

@@ -106,14 +106,19 @@ impl Conductor {
     /// What was asked for and not obtained, in words.
     pub fn refused(&self) -> Vec<String> {
         if !self.settings.wants_realtime {
-            return vec!["real-time priority and locked memory were not asked for (--no-realtime)".to_owned()];
+            return vec![
+                "real-time priority and locked memory were not asked for (--no-realtime)".to_owned(),
+            ];
         }
         let common = self.pool.common_rights();
         let missing = |bit: u32, what: &str| (common & bit == 0).then(|| what.to_owned());
         let mut refused: Vec<String> = [
             missing(rights_bits::FIFO, "real-time priority of the workers; run scripts/setup-realtime"),
             missing(rights_bits::LOCKED, "locked memory of the workers; run scripts/setup-realtime"),
-            missing(rights_bits::PINNED, "pinning of the workers to their cores; check the cpuset of this session"),
+            missing(
+                rights_bits::PINNED,
+                "pinning of the workers to their cores; check the cpuset of this session",
+            ),
         ]
         .into_iter()
         .flatten()

@@ -6,8 +6,8 @@ use super::realise::RealiseError;
 use super::{Conductor, Draft};
 use crate::command::{Arg, Command, PortName, Reply, Request, Value};
 use crate::cycle::events::{EventsFull, TimedEvent};
-use crate::pattern;
 use crate::patch::{EditError, Patch};
+use crate::pattern;
 use backline_abi::block::{Event, kind};
 use backline_abi::wake::now_ns;
 
@@ -64,7 +64,9 @@ impl Conductor {
 
     fn perform(&mut self, command: &Command, moment: Moment) -> Answered {
         match command {
-            Command::Create { type_name, id, params } => self.create(type_name, id.as_deref(), params, moment),
+            Command::Create { type_name, id, params } => {
+                self.create(type_name, id.as_deref(), params, moment)
+            }
             Command::Free { target } => self.free(target),
             Command::Gate { target, is_on, velocity } => self.gate(target, *is_on, *velocity, moment),
             Command::Set { target, params } => self.set(target, params, moment),
@@ -90,7 +92,10 @@ impl Conductor {
 
     /// Edits the draft since `/begin`, else the patch in force, which is then staged. Every edit of a patch is
     /// all or nothing, so a refusal leaves it as it was.
-    fn edited<T>(&mut self, edit: impl FnOnce(&mut Patch, &mut Self) -> Result<T, Refused>) -> Result<T, Refused> {
+    fn edited<T>(
+        &mut self,
+        edit: impl FnOnce(&mut Patch, &mut Self) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
         let mut patch = std::mem::take(self.edited_patch());
         let outcome = edit(&mut patch, self);
         *self.edited_patch() = patch;
@@ -112,7 +117,13 @@ impl Conductor {
         if is_staged { Ok(()) } else { Err(Refused::ClockStopped) }
     }
 
-    fn create(&mut self, type_name: &str, id: Option<&str>, params: &[(String, Value)], moment: Moment) -> Answered {
+    fn create(
+        &mut self,
+        type_name: &str,
+        id: Option<&str>,
+        params: &[(String, Value)],
+        moment: Moment,
+    ) -> Answered {
         let limits = self.limits;
         let instance = self.edited(|patch, own| {
             let instance = patch.create(type_name, id, params, &mut own.next_instance, &limits)?;
@@ -123,7 +134,8 @@ impl Conductor {
             }
             Ok(instance)
         })?;
-        let id = self.edited_patch().by_instance(instance).map(|module| module.id.clone()).unwrap_or_default();
+        let id =
+            self.edited_patch().by_instance(instance).map(|module| module.id.clone()).unwrap_or_default();
         let slot = self.cells.get(instance).map_or(0, |placed| placed.location.slot as usize);
         let pid = self.pool.slots()[slot].pid;
         let ack_us = (now_ns().saturating_sub(moment.arrived_ns) / 1_000).min(i32::MAX as u64) as i32;

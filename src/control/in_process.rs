@@ -139,7 +139,8 @@ impl InProcess {
                 }
             }
             Command::Gate { target, is_on, velocity } => {
-                let what = if *is_on { Happening::GateOn { velocity: *velocity } } else { Happening::GateOff };
+                let what =
+                    if *is_on { Happening::GateOn { velocity: *velocity } } else { Happening::GateOff };
                 for instance in self.edited().gate(target)? {
                     self.happen(instance, frame, what);
                 }
@@ -176,8 +177,10 @@ impl InProcess {
             self.locals.entry(module.instance).or_insert_with(fresh);
         }
         self.order = order(&self.patch);
-        let is_sink = |instance: &&u32| self.locals.get(instance).is_some_and(|local| local.entry.panel.is_sink);
-        self.sinks = self.order.modules.iter().filter(is_sink).map(|instance| local_sink(*instance)).collect();
+        let is_sink =
+            |instance: &&u32| self.locals.get(instance).is_some_and(|local| local.entry.panel.is_sink);
+        self.sinks =
+            self.order.modules.iter().filter(is_sink).map(|instance| local_sink(*instance)).collect();
         self.tails.adopt(&old, &self.sinks);
     }
 

@@ -71,6 +71,11 @@ pub fn start(
         wants_realtime: settings.wants_realtime,
     };
     let pool = Pool::start(&spec, progress)?;
+    if settings.wants_realtime
+        && let Err(cause) = backline_abi::rights::lock_memory()
+    {
+        tracing::warn!(%cause, "the engine's memory is not locked; run scripts/setup-realtime");
+    }
     let rig = pool.rig().clone();
     let (outbox, inbox) = handoff();
     let (sender, queue) = events();

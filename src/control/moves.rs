@@ -19,9 +19,12 @@ impl Conductor {
             self.evacuate(*slot);
         }
         self.hurry_the_moving();
-        if self.cells.iter().any(|placed| !self.pool.slots()[placed.location.slot as usize].state.is_usable()) {
+        if self.cells.iter().any(|placed| !self.pool.slots()[placed.location.slot as usize].state.is_usable())
+        {
             let stranded: Vec<usize> = (0..self.pool.slots().len())
-                .filter(|slot| !self.pool.slots()[*slot].state.is_usable() && self.pool.slots()[*slot].pid == 0)
+                .filter(|slot| {
+                    !self.pool.slots()[*slot].state.is_usable() && self.pool.slots()[*slot].pid == 0
+                })
                 .collect();
             stranded.into_iter().for_each(|slot| self.evacuate(slot));
         }
@@ -37,7 +40,9 @@ impl Conductor {
             }
             let Some(mut placed) = self.cells.get(instance).copied() else { continue };
             let near = self.slots_near(patch, instance);
-            let Some(slot) = self.nearer(placed.location.slot as usize, placed.price_ns, &near) else { continue };
+            let Some(slot) = self.nearer(placed.location.slot as usize, placed.price_ns, &near) else {
+                continue;
+            };
             let old = placed.location;
             if self.hand_to(&mut placed, slot).is_ok() {
                 self.pool.vacate(old.slot as usize, placed.price_ns);
@@ -74,7 +79,10 @@ impl Conductor {
     /// put it there.
     fn nearer(&mut self, slot: usize, price_ns: f64, near: &[usize]) -> Option<usize> {
         let core_of = |slot: usize| self.pool.slots()[slot].core;
-        if self.wanted_slot.is_some() || near.is_empty() || near.iter().any(|other| core_of(*other) == core_of(slot)) {
+        if self.wanted_slot.is_some()
+            || near.is_empty()
+            || near.iter().any(|other| core_of(*other) == core_of(slot))
+        {
             return None;
         }
         let chosen = self.pool.choose(price_ns, near).ok()?;
@@ -143,7 +151,9 @@ impl Conductor {
     /// Whoever sleeps on the old place looks again, and the new worker finds out.
     fn wake_everybody_about(&self, memory: &ModuleMemory, old: Location) {
         let rig = self.rig();
-        if let Some(word) = rig.arenas().get(old.slot as usize).and_then(|arena| arena.commit_word(memory.commit)) {
+        if let Some(word) =
+            rig.arenas().get(old.slot as usize).and_then(|arena| arena.commit_word(memory.commit))
+        {
             wake::wake_commit(word);
         }
         if let Some(arena) = rig.arenas().get(old.slot as usize).and_then(|arena| arena.arena_head().ok()) {

@@ -7,7 +7,7 @@
 
 use super::Conductor;
 use super::apply::Moment;
-use crate::command::{Command, Due, Reply, Request};
+use crate::command::{Arg, Command, Due, Reply, Request};
 use crate::config::Settings;
 use crate::osc::{ArrivalClock, Decoded, Listener, ReplyLimit, Schedule, decode, encode};
 use backline_abi::wake::now_ns;
@@ -143,7 +143,11 @@ impl Server {
     }
 
     fn accept(&mut self, conductor: &mut Conductor, request: Request, sender: SocketAddr, arrived_ns: u64) {
-        self.counts.late += u64::from(request.late_s.is_some());
+        if let Some(late_s) = request.late_s {
+            self.counts.late += 1;
+            let args = vec![Arg::Double(late_s), Arg::Text(request.address.clone())];
+            self.answer(&Reply { address: "/late".to_owned(), args }, sender);
+        }
         match request.due {
             Due::Now => self.perform(conductor, &request, sender, Moment { frame: 0, arrived_ns }),
             Due::At(due_ns) => {

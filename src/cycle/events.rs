@@ -143,7 +143,10 @@ mod tests {
             sender.send(timed).expect("room");
         }
         let block = queue.due(0, 64, &report);
-        assert_eq!(block.iter().map(|e| (e.kind, e.offset_frames)).collect::<Vec<_>>(), [(7, 0), (5, 3), (6, 3)]);
+        assert_eq!(
+            block.iter().map(|e| (e.kind, e.offset_frames)).collect::<Vec<_>>(),
+            [(7, 0), (5, 3), (6, 3)]
+        );
         let block = queue.due(64, 64, &report);
         assert_eq!(block.iter().map(|e| (e.instance, e.offset_frames)).collect::<Vec<_>>(), [(2, 6)]);
     }

@@ -44,7 +44,8 @@ impl StagedPlan {
 
 type Slot = AtomicCell<Option<Box<StagedPlan>>>;
 
-const _: () = assert!(AtomicCell::<Option<Box<StagedPlan>>>::is_lock_free(), "the audio thread must not lock");
+const _: () =
+    assert!(AtomicCell::<Option<Box<StagedPlan>>>::is_lock_free(), "the audio thread must not lock");
 
 /// Control's end.
 pub struct Outbox {

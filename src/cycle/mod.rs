@@ -29,6 +29,13 @@ use std::sync::atomic::{
 };
 use tail::Tails;
 
+/// Longest that the audio thread looks at a commit on another core without sleeping, when the workers of its own
+/// core are through. A core that goes idle takes 30 to 40 us to wake on a virtual machine, at the end of every
+/// block; docs/adr/0004 has the measurement.
+const LINGER_NS: u64 = 60_000;
+/// The same as a part of the block: a short block has little time to give away.
+const LINGER_PARTS_OF_BLOCK: u64 = 16;
+
 /// The audio thread's own state.
 pub struct Cycle {
     rig: Arc<Rig>,
@@ -41,6 +48,8 @@ pub struct Cycle {
     frame: u64,
     frames: usize,
     began_ns: u64,
+    /// Workers that have modules in this block.
+    slots: SlotSet,
     tails: Tails,
     guard: OutputGuard,
     /// Blocks are heard one later, so that workers have a whole period for each.
@@ -61,6 +70,7 @@ impl Cycle {
             frame: 0,
             frames: 0,
             began_ns: 0,
+            slots: SlotSet::default(),
             tails: Tails::new(),
             guard: OutputGuard::new(rate_hz),
             looks_ahead: false,
@@ -117,10 +127,13 @@ impl Cycle {
 
     /// One wake for each worker that has modules. Those on other cores first: they take longest to wake, and do
     /// so while we wake the rest.
-    fn wake_workers(&self) {
-        let slots = SlotSet::of(self.plan.cells.iter().map(|cell| place_of(&self.rig, *cell).slot));
+    fn wake_workers(&mut self) {
+        let known = self.rig.arenas().len() as u32;
+        let slots = self.plan.cells.iter().map(|cell| place_of(&self.rig, *cell).slot);
+        self.slots = SlotSet::of(slots.filter(|slot| *slot < known));
+        let slots = self.slots;
         let here = rights::current_core() as u32;
-        let is_here = |slot: &usize| self.rig.arenas().len() > *slot && self.rig.head(*slot).core.load(Relaxed) == here;
+        let is_here = |slot: &usize| self.rig.head(*slot).core.load(Relaxed) == here;
         slots.iter().filter(|slot| !is_here(slot)).for_each(|slot| self.rig.ring_bell(slot));
         slots.iter().filter(is_here).for_each(|slot| self.rig.ring_bell(slot));
     }
@@ -151,6 +164,28 @@ impl Cycle {
         control.block.word.store(self.block, Release);
     }
 
+    /// Waits a moment without sleeping for a module of another core, if nobody on this core wants to run. True
+    /// if it has committed.
+    fn linger_on(&self, module: &Sink, deadline_ns: u64) -> bool {
+        let here = rights::current_core() as u32;
+        let has_work_here = |slot: usize| {
+            let head = self.rig.head(slot);
+            head.core.load(Relaxed) == here && head.done.word.load(Relaxed) != self.block
+        };
+        if self.slots.iter().any(has_work_here) {
+            return false;
+        }
+        let block_ns = self.frames as u64 * 1_000_000_000 / u64::from(self.rig.header.rate_hz);
+        let until_ns = deadline_ns.min(now_ns() + LINGER_NS.min(block_ns / LINGER_PARTS_OF_BLOCK));
+        while now_ns() < until_ns {
+            if committed(&self.rig, module, self.block).is_some() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
     /// Sleeps until `sink` has committed, or looks promising, or `deadline_ns`.
     fn sleep_on(&self, sink: &Sink, deadline_ns: u64) {
         let place = place_of(&self.rig, sink.cell);
@@ -167,26 +202,31 @@ impl Cycle {
 
     /// Waits until every sink has committed the block, at most until `deadline_ns`. Real-time safe.
     pub fn wait(&self, deadline_ns: u64) -> bool {
-        for sink in &self.plan.sinks {
-            while committed(&self.rig, sink, self.block).is_none() {
-                if now_ns() >= deadline_ns {
-                    return false;
-                }
-                self.sleep_on(sink, deadline_ns);
-            }
-        }
-        true
+        self.plan.sinks.iter().all(|sink| self.wait_for(sink, deadline_ns, Self::sleep_on))
     }
 
     /// Waits until every module of the plan has committed the block, sink or not, at most until
-    /// `deadline_ns`: a free-running clock goes on only then. Real-time safe.
+    /// `deadline_ns`: a free-running clock goes on only then. Those of this core first, so that the rest can be
+    /// lingered on. Real-time safe.
     pub fn wait_for_all(&self, deadline_ns: u64) -> bool {
-        for sink in &self.plan.all {
-            while committed(&self.rig, sink, self.block).is_none() {
-                if now_ns() >= deadline_ns {
-                    return false;
-                }
-                self.sleep_on_done(sink, deadline_ns);
+        let here = rights::current_core() as u32;
+        let is_here = |module: &Sink| {
+            let slot = place_of(&self.rig, module.cell).slot as usize;
+            slot < self.rig.arenas().len() && self.rig.head(slot).core.load(Relaxed) == here
+        };
+        let modules = &self.plan.all;
+        let near = modules.iter().filter(|module| is_here(module));
+        near.chain(modules.iter().filter(|module| !is_here(module)))
+            .all(|module| self.wait_for(module, deadline_ns, Self::sleep_on_done))
+    }
+
+    fn wait_for(&self, module: &Sink, deadline_ns: u64, sleep: impl Fn(&Self, &Sink, u64)) -> bool {
+        while committed(&self.rig, module, self.block).is_none() {
+            if now_ns() >= deadline_ns {
+                return false;
+            }
+            if !self.linger_on(module, deadline_ns) {
+                sleep(self, module, deadline_ns);
             }
         }
         true

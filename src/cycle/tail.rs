@@ -38,7 +38,9 @@ impl Tails {
 
     /// Adds a sink's two `planes` (`stride` apart) to interleaved `out`. Real-time safe.
     pub fn mix(&mut self, sink: &Sink, planes: &[AtomicU32], stride: usize, out: &mut [f32]) {
-        let (Some(left), Some(right)) = (planes.get(..stride), planes.get(stride..2 * stride)) else { return };
+        let (Some(left), Some(right)) = (planes.get(..stride), planes.get(stride..2 * stride)) else {
+            return;
+        };
         let mut heard = [0.0; 2];
         for (frame, (left, right)) in out.chunks_exact_mut(2).zip(left.iter().zip(right)) {
             heard = [f32::from_bits(left.load(Relaxed)), f32::from_bits(right.load(Relaxed))];

@@ -4,9 +4,9 @@
 //! Whether such a module exists is for the patch to say.
 
 use super::args::whole;
-use crate::pattern;
 use super::refusal::{Reason, shown};
 use crate::command::PortName;
+use crate::pattern;
 use rosc::OscType;
 
 /// Longest id or port.

@@ -10,9 +10,9 @@ use super::null::{DEADLINE_SHARE, NullClock};
 use super::record::RecorderInput;
 use crate::config::{AudioClock, Settings};
 use crate::cycle::Cycle;
+use crate::rt;
 use crate::rt::dll::BlockClock;
 use crate::rt::report::AudioReport;
-use crate::rt;
 use backline_abi::wake::now_ns;
 use std::sync::Arc;
 use std::sync::atomic::{

@@ -85,7 +85,13 @@ impl Conversation {
 
 impl Pool {
     /// Has `slot` set up the module of `cell` under `lease`; returns when that is done.
-    pub fn prepare(&mut self, slot: usize, cell: u32, instance: u32, lease: u32) -> Result<Answer, DispatchError> {
+    pub fn prepare(
+        &mut self,
+        slot: usize,
+        cell: u32,
+        instance: u32,
+        lease: u32,
+    ) -> Result<Answer, DispatchError> {
         let kind = assignment::PREPARE;
         let assigned = Assignment { kind, ticket: 0, cell, instance, lease, reserved: [0; 11] };
         let sent = self.slots[slot].talk.send(&self.rig, slot, assigned);

@@ -38,7 +38,9 @@ impl ArenaMap {
     /// The first free range of `words`.
     pub fn take(&mut self, words: usize) -> Result<usize, ArenaFull> {
         let words = words.next_multiple_of(LINE_WORDS);
-        let Some((start, length)) = self.free.iter().map(|(s, l)| (*s, *l)).find(|(_, length)| *length >= words) else {
+        let Some((start, length)) =
+            self.free.iter().map(|(s, l)| (*s, *l)).find(|(_, length)| *length >= words)
+        else {
             let largest = self.free.values().max().copied().unwrap_or(0);
             return Err(ArenaFull { needed_kib: words.div_ceil(256), largest_kib: largest / 256 });
         };

@@ -136,7 +136,9 @@ impl Pool {
     /// A slot for a module of `price_ns` that is patched to modules in `neighbours`.
     pub fn choose(&self, price_ns: f64, neighbours: &[usize]) -> Result<usize, PlaceError> {
         let candidates: Vec<Candidate> = (0..self.slots.len())
-            .filter(|slot| self.slots[*slot].state.is_usable() && self.slots[*slot].unanswered_since.is_none())
+            .filter(|slot| {
+                self.slots[*slot].state.is_usable() && self.slots[*slot].unanswered_since.is_none()
+            })
             .map(|slot| {
                 let Slot { core, modules, load_ns, .. } = self.slots[slot];
                 Candidate { slot, core, modules, load_ns }
@@ -230,7 +232,8 @@ impl Pool {
                 // Acquire: what the worker stored before the stage is visible (pairs with its store).
                 let reached = head.stage.load(Acquire);
                 // A dead predecessor's words do not count.
-                if head.pid.load(Relaxed) == entry.pid && (stage::ATTACHED..=stage::READY).contains(&reached) {
+                if head.pid.load(Relaxed) == entry.pid && (stage::ATTACHED..=stage::READY).contains(&reached)
+                {
                     self.happen(slot, Event::Attached);
                     if reached == stage::READY {
                         self.happen(slot, Event::Warmed);

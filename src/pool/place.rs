@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(place(&full, &request(&[0])), Ok(1));
         let full = busy(&[(0, 799.5e3), (1, 799.5e3), (2, 0.0), (3, 0.0)]);
         let refusal = place(&full, &request(&[])).expect_err("no core has a microsecond left");
-        assert!(refusal.to_string().contains("needs 1.0 us, the freest core has 0.5 us left of 800.0"), "{refusal}");
+        assert!(
+            refusal.to_string().contains("needs 1.0 us, the freest core has 0.5 us left of 800.0"),
+            "{refusal}"
+        );
     }
 
     #[test]

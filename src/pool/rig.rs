@@ -126,7 +126,10 @@ fn start_ticks(pid: u32) -> Option<u64> {
 pub fn sweep() -> Vec<String> {
     let Ok(folder) = std::fs::read_dir("/dev/shm") else { return Vec::new() };
     let names = folder.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| is_orphan(name)).filter(|name| std::fs::remove_file(format!("/dev/shm/{name}")).is_ok()).collect()
+    names
+        .filter(|name| is_orphan(name))
+        .filter(|name| std::fs::remove_file(format!("/dev/shm/{name}")).is_ok())
+        .collect()
 }
 
 fn is_orphan(name: &str) -> bool {
@@ -134,7 +137,9 @@ fn is_orphan(name: &str) -> bool {
     if parts.next() != Some("backline") {
         return false;
     }
-    let (Some(boot), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let (Some(boot), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
     let (Ok(pid), Ok(start)) = (pid.parse::<u32>(), start.parse::<u64>()) else { return false };
     boot != boot_id() || start_ticks(pid) != Some(start)
 }
@@ -148,7 +153,10 @@ mod tests {
         assert!(!is_orphan(&fresh_name()), "our own");
         assert!(!is_orphan("somebody-else"), "not ours at all");
         let start = start_ticks(std::process::id()).expect("we run");
-        assert!(is_orphan(&format!("backline-{}-{}-{}-0", boot_id(), std::process::id(), start + 1)), "a recycled pid");
+        assert!(
+            is_orphan(&format!("backline-{}-{}-{}-0", boot_id(), std::process::id(), start + 1)),
+            "a recycled pid"
+        );
         assert!(is_orphan(&format!("backline-00000000-{}-{start}-0", std::process::id())), "another boot");
     }
 }

@@ -97,7 +97,11 @@ impl Pool {
             told = Some(now);
             let late = pool.slots.iter().position(|slot| slot.state != State::Ready);
             if let Some(slot) = late.filter(|_| started.elapsed() > WARMUP_LIMIT) {
-                return Err(StartError::NotReady { slot, waited: started.elapsed(), stage: pool.stage_of(slot) });
+                return Err(StartError::NotReady {
+                    slot,
+                    waited: started.elapsed(),
+                    stage: pool.stage_of(slot),
+                });
             }
             std::thread::sleep(LOOK);
         }

@@ -27,21 +27,9 @@ struct Wave {
 }
 
 const WAVES: [Wave; 2] = [
-    Wave {
-        name: "SAW",
-        amplitude: saw,
-        samples_per_harmonic: 16,
-        shortest: 512,
-        longest: 8192,
-    },
+    Wave { name: "SAW", amplitude: saw, samples_per_harmonic: 16, shortest: 512, longest: 8192 },
     // Harmonics fall with the square here, so half the samples do.
-    Wave {
-        name: "TRI",
-        amplitude: tri,
-        samples_per_harmonic: 4,
-        shortest: 512,
-        longest: 4096,
-    },
+    Wave { name: "TRI", amplitude: tri, samples_per_harmonic: 4, shortest: 512, longest: 4096 },
 ];
 
 /// Rises through zero at phase 0, jumps at phase 1/2.
@@ -71,9 +59,7 @@ fn harmonics_of_mips() -> Vec<usize> {
 
 /// All the mips of a wave that have `length` samples, from the poorest on; each adds to the one before.
 fn mips_of_length(wave: &Wave, length: usize, counts: &[usize]) -> Vec<Vec<f32>> {
-    let half_steps: Vec<f64> = (0..2 * length)
-        .map(|i| (PI * i as f64 / length as f64).sin())
-        .collect();
+    let half_steps: Vec<f64> = (0..2 * length).map(|i| (PI * i as f64 / length as f64).sin()).collect();
     let mut sum = vec![0.0; length];
     let mut done = 0;
     let mut mips = Vec::new();
@@ -99,10 +85,7 @@ fn mip_of_step(counts: &[usize]) -> Vec<usize> {
             let (zeros, mantissa) = (bin >> STEP_BITS, bin & ((1 << STEP_BITS) - 1));
             let largest_step =
                 (1.0 + f64::from(mantissa + 1) / f64::from(1 << STEP_BITS)) * 2f64.powi(-1 - zeros as i32);
-            counts
-                .iter()
-                .position(|&count| count as f64 * largest_step <= 0.5)
-                .unwrap_or(counts.len() - 1)
+            counts.iter().position(|&count| count as f64 * largest_step <= 0.5).unwrap_or(counts.len() - 1)
         })
         .collect()
 }
@@ -114,19 +97,14 @@ fn main() {
     let mut source = String::new();
     for wave in &WAVES {
         let length_of = |count: usize| {
-            (count * wave.samples_per_harmonic)
-                .next_power_of_two()
-                .clamp(wave.shortest, wave.longest)
+            (count * wave.samples_per_harmonic).next_power_of_two().clamp(wave.shortest, wave.longest)
         };
         let mut rows = Vec::new();
         let mut poorest_first: Vec<usize> = counts.iter().rev().copied().collect();
         while let Some(&first) = poorest_first.first() {
             let length = length_of(first);
-            let group: Vec<usize> = poorest_first
-                .iter()
-                .copied()
-                .take_while(|&count| length_of(count) == length)
-                .collect();
+            let group: Vec<usize> =
+                poorest_first.iter().copied().take_while(|&count| length_of(count) == length).collect();
             poorest_first.drain(..group.len());
             for mip in mips_of_length(wave, length, &group) {
                 rows.push(format!(
@@ -140,22 +118,12 @@ fn main() {
             }
         }
         rows.reverse();
-        writeln!(
-            source,
-            "static {}: [Mip; {}] = [\n{}\n];",
-            wave.name,
-            rows.len(),
-            rows.join("\n")
-        )
-        .expect("a string grows");
+        writeln!(source, "static {}: [Mip; {}] = [\n{}\n];", wave.name, rows.len(), rows.join("\n"))
+            .expect("a string grows");
     }
     let mip_of_step = mip_of_step(&counts);
-    writeln!(
-        source,
-        "static MIP_OF_STEP: [u8; {}] = {mip_of_step:?};",
-        mip_of_step.len()
-    )
-    .expect("a string grows");
+    writeln!(source, "static MIP_OF_STEP: [u8; {}] = {mip_of_step:?};", mip_of_step.len())
+        .expect("a string grows");
     writeln!(source, "const WAVE_BYTES: usize = {};", samples.len() * 4).expect("a string grows");
 
     let out_dir = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");

@@ -114,10 +114,7 @@ pub struct Plan {
 impl Plan {
     /// An empty plan with room for the largest.
     pub fn with_room() -> Self {
-        Self {
-            entries: Vec::with_capacity(MAX_MODULES),
-            connections: Vec::with_capacity(MAX_CONNECTIONS),
-        }
+        Self { entries: Vec::with_capacity(MAX_MODULES), connections: Vec::with_capacity(MAX_CONNECTIONS) }
     }
 
     /// The cables into `entry`; none if its range is not in the plan.

@@ -105,7 +105,10 @@ impl<'a, T: Pod> Consumer<'a, T> {
             0 => Ok(None),
             1..=CAPACITY => {
                 let mut record = T::zeroed();
-                load_words(slot(self.slots, head), bytemuck::cast_slice_mut(bytemuck::bytes_of_mut(&mut record)));
+                load_words(
+                    slot(self.slots, head),
+                    bytemuck::cast_slice_mut(bytemuck::bytes_of_mut(&mut record)),
+                );
                 // Release: the slot was read before the producer may write it again (pairs with `try_push`).
                 self.head.store(head.wrapping_add(1), Release);
                 Ok(Some(record))

@@ -38,7 +38,9 @@ pub enum SegmentError {
         free: u64,
     },
     /// The segment is smaller than what it should hold.
-    #[error("shared memory segment {name} has {bytes} bytes, {needed} are needed; rebuild engine and workers together")]
+    #[error(
+        "shared memory segment {name} has {bytes} bytes, {needed} are needed; rebuild engine and workers together"
+    )]
     TooSmall {
         /// Segment.
         name: String,
@@ -115,7 +117,10 @@ impl Segment {
         // unless the process is its writer, in which case it does not call this.
         let refused = unsafe { libc::mprotect(self.memory.as_ptr().cast(), bytes, libc::PROT_READ) } != 0;
         if refused {
-            return Err(SegmentError::Protect { name: self.name.clone(), cause: std::io::Error::last_os_error() });
+            return Err(SegmentError::Protect {
+                name: self.name.clone(),
+                cause: std::io::Error::last_os_error(),
+            });
         }
         Ok(())
     }

@@ -28,42 +28,19 @@ impl Instance {
             .params
             .iter()
             .map(|param| {
-                params
-                    .iter()
-                    .find(|given| given.0 == param.name)
-                    .map_or(param.default, |given| given.1)
+                params.iter().find(|given| given.0 == param.name).map_or(param.default, |given| given.1)
             })
             .collect();
-        let setup = Setup {
-            rate_hz: RATE_HZ,
-            channels,
-            identity: 1,
-            params: &values,
-        };
+        let setup = Setup { rate_hz: RATE_HZ, channels, identity: 1, params: &values };
         let mut state = vec![0; entry.state_words];
         (entry.init)(&setup, &mut state);
-        let line = (0..(entry.line_samples)(&setup))
-            .map(|_| AtomicU32::new(0))
-            .collect();
-        Self {
-            entry,
-            state,
-            line,
-            output: vec![0.0; channels.max(2) * BLOCK_FRAMES],
-            channels,
-        }
+        let line = (0..(entry.line_samples)(&setup)).map(|_| AtomicU32::new(0)).collect();
+        Self { entry, state, line, output: vec![0.0; channels.max(2) * BLOCK_FRAMES], channels }
     }
 
     fn render(&mut self, inputs: &[Input<'_>]) {
         let line = Line::new(&self.line);
-        let mut io = Io::new(
-            inputs,
-            &mut self.output,
-            BLOCK_FRAMES,
-            self.channels,
-            (0, BLOCK_FRAMES),
-            line,
-        );
+        let mut io = Io::new(inputs, &mut self.output, BLOCK_FRAMES, self.channels, (0, BLOCK_FRAMES), line);
         (self.entry.render)(&mut self.state, &mut io);
     }
 
@@ -99,19 +76,15 @@ fn alone(what: &str, name: &str, channels: usize, params: &[(&str, f32)], patche
     if instance.entry.panel.is_gated {
         (instance.entry.happen)(&mut instance.state, Happening::GateOn { velocity: 1.0 });
     }
-    let noise: Vec<f32> = (0..16 * BLOCK_FRAMES)
-        .map(|n| ((n * 7919 % 1000) as f32 - 500.0) / 1000.0)
-        .collect();
+    let noise: Vec<f32> =
+        (0..16 * BLOCK_FRAMES).map(|n| ((n * 7919 % 1000) as f32 - 500.0) / 1000.0).collect();
     let panel = &instance.entry.panel;
-    let inputs: Vec<Input<'_>> = (0..panel.inputs.len() + panel.params.len())
-        .map(|input| {
-            if patched.contains(&input) {
-                Input::patched(&noise, BLOCK_FRAMES)
-            } else {
-                Input::UNPATCHED
-            }
-        })
-        .collect();
+    let inputs: Vec<Input<'_>> =
+        (0..panel.inputs.len() + panel.params.len())
+            .map(|input| {
+                if patched.contains(&input) { Input::patched(&noise, BLOCK_FRAMES) } else { Input::UNPATCHED }
+            })
+            .collect();
     let us = measure(channels, |_| instance.render(&inputs));
     report(what, channels, us);
 }

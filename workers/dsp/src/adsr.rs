@@ -78,21 +78,11 @@ impl Module for Adsr {
     const TYPE: ModuleType = ModuleType {
         name: "adsr",
         summary: "Envelope: attack, decay, sustain, release",
-        inputs: &[Port {
-            name: "gate",
-            summary: "control; above 0.5 opens the gate",
-        }],
-        outputs: &[Port {
-            name: "out",
-            summary: "control, 0..1 times the velocity",
-        }],
+        inputs: &[Port { name: "gate", summary: "control; above 0.5 opens the gate" }],
+        outputs: &[Port { name: "out", summary: "control, 0..1 times the velocity" }],
         params: &[
             time("attack", "time from 0 to 1", 0.005),
-            time(
-                "decay",
-                "time for falling from 1 to 0, were there no sustain",
-                0.2,
-            ),
+            time("decay", "time for falling from 1 to 0, were there no sustain", 0.2),
             Param {
                 name: "sustain",
                 summary: "level while the gate is open",
@@ -103,11 +93,7 @@ impl Module for Adsr {
                 modulation: Modulation::FullScale,
                 choices: &[],
             },
-            time(
-                "release",
-                "time for falling from 1 to 0 when the gate closes",
-                0.3,
-            ),
+            time("release", "time for falling from 1 to 0 when the gate closes", 0.3),
         ],
         is_gated: true,
         is_sink: false,
@@ -195,11 +181,8 @@ impl Adsr {
 
     /// One channel through one stretch.
     fn follow(&mut self, channel: usize, slopes: &Slopes, gate: Option<&[f32]>, levels: &mut [f32]) {
-        let state = (
-            self.segment.get_mut(channel),
-            self.level.get_mut(channel),
-            self.is_cable_high.get_mut(channel),
-        );
+        let state =
+            (self.segment.get_mut(channel), self.level.get_mut(channel), self.is_cable_high.get_mut(channel));
         let (Some(segment), Some(level), Some(is_cable_high)) = state else {
             return;
         };
@@ -278,9 +261,5 @@ fn next_level(segment: u32, level: f32, slopes: &Slopes, frame: usize) -> f32 {
 /// The level without what a fall went too far.
 #[inline(always)]
 fn heard(segment: u32, level: f32, sustain: f32) -> f32 {
-    if segment == DECAYING {
-        level.max(sustain)
-    } else {
-        level.max(0.0)
-    }
+    if segment == DECAYING { level.max(sustain) } else { level.max(0.0) }
 }

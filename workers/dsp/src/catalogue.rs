@@ -46,14 +46,8 @@ fn state<M: Module>(words: &mut [u32]) -> &mut M {
 }
 
 const fn entry<M: Module>() -> Entry {
-    assert!(
-        align_of::<M>() <= align_of::<u32>() && size_of::<M>().is_multiple_of(4),
-        "state is whole words"
-    );
-    assert!(
-        size_of::<M>() / 4 <= crate::module::MAX_STATE_WORDS,
-        "state fits a cell"
-    );
+    assert!(align_of::<M>() <= align_of::<u32>() && size_of::<M>().is_multiple_of(4), "state is whole words");
+    assert!(size_of::<M>() / 4 <= crate::module::MAX_STATE_WORDS, "state fits a cell");
     assert!(
         M::TYPE.params.len() <= crate::module::MAX_PARAMS && M::TYPE.inputs.len() <= crate::module::MAX_PORTS
     );
@@ -83,8 +77,5 @@ pub static CATALOGUE: &[Entry] = &[
 
 /// The row and number of a type.
 pub fn find(name: &str) -> Option<(usize, &'static Entry)> {
-    CATALOGUE
-        .iter()
-        .enumerate()
-        .find(|(_, entry)| entry.panel.name == name)
+    CATALOGUE.iter().enumerate().find(|(_, entry)| entry.panel.name == name)
 }

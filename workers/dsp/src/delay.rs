@@ -57,14 +57,8 @@ impl Module for Delay {
     const TYPE: ModuleType = ModuleType {
         name: "delay",
         summary: "Echo with feedback, up to two seconds",
-        inputs: &[Port {
-            name: "in",
-            summary: "audio, -1..1",
-        }],
-        outputs: &[Port {
-            name: "out",
-            summary: "audio",
-        }],
+        inputs: &[Port { name: "in", summary: "audio, -1..1" }],
+        outputs: &[Port { name: "out", summary: "audio" }],
         params: &[
             Param {
                 name: "time",
@@ -108,11 +102,7 @@ impl Module for Delay {
     fn new(setup: &Setup<'_>) -> Self {
         let initial = |index| initial(&Self::TYPE, setup, index);
         Self {
-            delay_frames: Smoothed::new(
-                snapped(initial(TIME) * setup.rate_hz),
-                TIME_GLIDE_S,
-                setup.rate_hz,
-            ),
+            delay_frames: Smoothed::new(snapped(initial(TIME) * setup.rate_hz), TIME_GLIDE_S, setup.rate_hz),
             feedback: Smoothed::new(initial(FEEDBACK), GLIDE_S, setup.rate_hz),
             mix: Smoothed::new(initial(MIX), GLIDE_S, setup.rate_hz),
             rate_hz: setup.rate_hz,
@@ -165,11 +155,7 @@ impl Delay {
     /// The delay with a cable in `time`, which counts in octaves.
     fn stretched(&self, delay_frames: &Course, cable: Option<&[f32]>) -> Course {
         let seconds = &Self::TYPE.params[TIME];
-        let frames = Param {
-            min: SHORTEST_FRAMES,
-            max: seconds.max * self.rate_hz,
-            ..*seconds
-        };
+        let frames = Param { min: SHORTEST_FRAMES, max: seconds.max * self.rate_hz, ..*seconds };
         delay_frames.modulated(&frames, cable)
     }
 
@@ -208,11 +194,8 @@ impl Ring<'_> {
         if between == 0.0 {
             return here;
         }
-        let (newer, older, oldest) = (
-            self.read(now, whole - 1),
-            self.read(now, whole + 1),
-            self.read(now, whole + 2),
-        );
+        let (newer, older, oldest) =
+            (self.read(now, whole - 1), self.read(now, whole + 1), self.read(now, whole + 2));
         let slope = 0.5 * (older - newer);
         let bend = newer - 2.5 * here + 2.0 * older - 0.5 * oldest;
         let twist = 0.5 * (oldest - newer) + 1.5 * (here - older);
@@ -220,9 +203,7 @@ impl Ring<'_> {
     }
 
     fn read(&self, now: u32, ago: u32) -> f32 {
-        let index = now
-            .checked_sub(ago)
-            .unwrap_or_else(|| now.wrapping_sub(ago).wrapping_add(self.frames));
+        let index = now.checked_sub(ago).unwrap_or_else(|| now.wrapping_sub(ago).wrapping_add(self.frames));
         sane(self.line.read(self.start.wrapping_add(index as usize)))
     }
 
@@ -244,9 +225,5 @@ fn ring_frames(rate_hz: f32) -> usize {
 
 fn snapped(frames: f32) -> f32 {
     let whole = frames.round();
-    if (frames - whole).abs() < SNAP_FRAMES {
-        whole
-    } else {
-        frames
-    }
+    if (frames - whole).abs() < SNAP_FRAMES { whole } else { frames }
 }

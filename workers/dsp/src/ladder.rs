@@ -57,19 +57,9 @@ impl<const L: usize> Coefficients<L> {
             drive: Lanes::all(1.0) + feedback * MAKE_UP,
             feedback,
             driven: through.map(|through| through * 2.0),
-            passed: [
-                kept - share,
-                twice * through[0],
-                twice * through[1],
-                twice * through[2],
-            ],
+            passed: [kept - share, twice * through[0], twice * through[1], twice * through[2]],
             solved_input: through[3] * loop_gain,
-            solved: [
-                through[2] * solved4,
-                through[1] * solved4,
-                through[0] * solved4,
-                solved4,
-            ],
+            solved: [through[2] * solved4, through[1] * solved4, through[0] * solved4, solved4],
         }
     }
 }
@@ -81,9 +71,7 @@ pub fn filter<const L: usize>(stretch: &mut Stretch<L>, poles: &mut [Lanes<L>; P
             driven + (two * 6.0 + four) - (one + three) * 4.0
         }),
         // Two poles up and two down; the factor makes it 1.0 at the cutoff without resonance.
-        BP => filter_as(stretch, poles, |[_, _, two, three, four]| {
-            (two + four - three * 2.0) * 4.0
-        }),
+        BP => filter_as(stretch, poles, |[_, _, two, three, four]| (two + four - three * 2.0) * 4.0),
         _lp => filter_as(stretch, poles, |[_, _, _, _, four]| four),
     }
 }
@@ -95,13 +83,7 @@ fn filter_as<const L: usize>(
     tap: impl Fn([Lanes<L>; 5]) -> Lanes<L>,
 ) {
     let mut state = *poles;
-    let Stretch {
-        signal,
-        warped,
-        resonance,
-        frames,
-        is_steady,
-    } = stretch;
+    let Stretch { signal, warped, resonance, frames, is_steady } = stretch;
     let mut coefficients = Coefficients::new(warped[0], resonance[0]);
     for ((signal, &warped), &resonance) in signal.iter_mut().zip(&*warped).zip(&*resonance).take(*frames) {
         if !*is_steady {
@@ -157,9 +139,5 @@ fn bent<const L: usize>(fed_back: Lanes<L>) -> Lanes<L> {
 #[inline]
 fn clipped(sample: f32) -> f32 {
     let magnitude = sample.abs();
-    if magnitude > KNEE {
-        (2.0 * KNEE - KNEE * KNEE / magnitude).copysign(sample)
-    } else {
-        sample
-    }
+    if magnitude > KNEE { (2.0 * KNEE - KNEE * KNEE / magnitude).copysign(sample) } else { sample }
 }

@@ -25,9 +25,7 @@ impl<const L: usize> Lanes<L> {
     /// Whether the magnitude of any lane is beyond `limit`. Real-time safe.
     #[inline(always)]
     pub fn is_any_beyond(self, limit: f32) -> bool {
-        self.0
-            .iter()
-            .fold(false, |is_any, lane| is_any | (lane.abs() > limit))
+        self.0.iter().fold(false, |is_any, lane| is_any | (lane.abs() > limit))
     }
 }
 

@@ -36,10 +36,7 @@ impl Module for Lfo {
         name: "lfo",
         summary: "Slow oscillator for vibrato, sweeps and tremolo",
         inputs: &[],
-        outputs: &[Port {
-            name: "out",
-            summary: "control, -1..1 times depth",
-        }],
+        outputs: &[Port { name: "out", summary: "control, -1..1 times depth" }],
         params: &[
             Param {
                 name: "rate",
@@ -111,10 +108,9 @@ impl Module for Lfo {
             for channel in 0..io.channels().min(MAX_CHANNELS) {
                 let rate_hz = rate_hz.modulated(&params[RATE], io.param_cable::<Self>(RATE, channel, &range));
                 let depth = depth.modulated(&params[DEPTH], io.param_cable::<Self>(DEPTH, channel, &range));
-                let (Some(out), Some(phase)) = (
-                    io.output(0, channel).get_mut(range.clone()),
-                    self.phase.get_mut(channel),
-                ) else {
+                let (Some(out), Some(phase)) =
+                    (io.output(0, channel).get_mut(range.clone()), self.phase.get_mut(channel))
+                else {
                     continue;
                 };
                 for (frame, sample) in out.iter_mut().enumerate() {

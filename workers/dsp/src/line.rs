@@ -29,9 +29,7 @@ impl<'a> Line<'a> {
 
     /// The sample at `index`, or silence outside the ring. Real-time safe.
     pub fn read(&self, index: usize) -> f32 {
-        self.0
-            .get(index)
-            .map_or(0.0, |word| f32::from_bits(word.load(Relaxed)))
+        self.0.get(index).map_or(0.0, |word| f32::from_bits(word.load(Relaxed)))
     }
 
     /// Appends at `index`; ignored outside the ring. Real-time safe.

@@ -20,11 +20,7 @@ pub fn sane(sample: f32) -> f32 {
 /// `sample`, or true zero when it has decayed below hearing and any converter. Real-time safe.
 #[inline]
 pub fn without_dust(sample: f32) -> f32 {
-    if sample.abs() <= 8.0 * QUIETEST {
-        0.0
-    } else {
-        sample
-    }
+    if sample.abs() <= 8.0 * QUIETEST { 0.0 } else { sample }
 }
 
 /// Added to a filter's input, so that a silent filter settles here and not among the denormals;
@@ -68,11 +64,8 @@ pub fn sin_pi(half_turns: f32) -> f32 {
 pub fn sine(phase: u32) -> f32 {
     // Fold the turn onto the quarter turns on both sides of zero, in exact integers.
     let signed = phase as i32;
-    let quarter_folded = if signed.wrapping_add(1 << 30) < 0 {
-        i32::MIN.wrapping_sub(signed)
-    } else {
-        signed
-    };
+    let quarter_folded =
+        if signed.wrapping_add(1 << 30) < 0 { i32::MIN.wrapping_sub(signed) } else { signed };
     sin_pi(quarter_folded as f32 * (1.0 / 2_147_483_648.0))
 }
 

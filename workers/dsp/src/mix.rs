@@ -35,43 +35,16 @@ impl Module for Mix {
         name: "mix",
         summary: "Mixer: eight inputs, each with its level",
         inputs: &[
-            Port {
-                name: "in",
-                summary: "audio, input 1",
-            },
-            Port {
-                name: "in2",
-                summary: "audio, input 2",
-            },
-            Port {
-                name: "in3",
-                summary: "audio, input 3",
-            },
-            Port {
-                name: "in4",
-                summary: "audio, input 4",
-            },
-            Port {
-                name: "in5",
-                summary: "audio, input 5",
-            },
-            Port {
-                name: "in6",
-                summary: "audio, input 6",
-            },
-            Port {
-                name: "in7",
-                summary: "audio, input 7",
-            },
-            Port {
-                name: "in8",
-                summary: "audio, input 8",
-            },
+            Port { name: "in", summary: "audio, input 1" },
+            Port { name: "in2", summary: "audio, input 2" },
+            Port { name: "in3", summary: "audio, input 3" },
+            Port { name: "in4", summary: "audio, input 4" },
+            Port { name: "in5", summary: "audio, input 5" },
+            Port { name: "in6", summary: "audio, input 6" },
+            Port { name: "in7", summary: "audio, input 7" },
+            Port { name: "in8", summary: "audio, input 8" },
         ],
-        outputs: &[Port {
-            name: "out",
-            summary: "audio, the sum",
-        }],
+        outputs: &[Port { name: "out", summary: "audio, the sum" }],
         params: &[
             level("level1", "level of in"),
             level("level2", "level of in2"),
@@ -89,10 +62,7 @@ impl Module for Mix {
 
     fn new(setup: &Setup<'_>) -> Self {
         let glide = |index| Smoothed::new(initial(&Self::TYPE, setup, index), GLIDE_S, setup.rate_hz);
-        Self {
-            levels: std::array::from_fn(glide),
-            gain: glide(GAIN),
-        }
+        Self { levels: std::array::from_fn(glide), gain: glide(GAIN) }
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -127,14 +97,9 @@ impl Module for Mix {
                     };
                     let level = level.modulated(param, io.param_cable::<Self>(input, channel, &range));
                     let mut scaled = [0.0; STRETCH_FRAMES];
-                    scaled
-                        .iter_mut()
-                        .zip(samples)
-                        .for_each(|(scaled, &sample)| *scaled = sane(sample));
+                    scaled.iter_mut().zip(samples).for_each(|(scaled, &sample)| *scaled = sane(sample));
                     level.scale(&mut scaled);
-                    sum.iter_mut()
-                        .zip(&scaled)
-                        .for_each(|(sum, &scaled)| *sum += scaled);
+                    sum.iter_mut().zip(&scaled).for_each(|(sum, &scaled)| *sum += scaled);
                 }
                 let gain = gain.modulated(&params[GAIN], io.param_cable::<Self>(GAIN, channel, &range));
                 let Some(out) = io.output(0, channel).get_mut(range.clone()) else {

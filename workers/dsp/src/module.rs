@@ -136,17 +136,11 @@ pub struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// An input with no cable.
-    pub const UNPATCHED: Input<'static> = Input {
-        planes: None,
-        stride: 0,
-    };
+    pub const UNPATCHED: Input<'static> = Input { planes: None, stride: 0 };
 
     /// An input whose channel `c` starts at `planes[c * stride]`.
     pub fn patched(planes: &'a [f32], stride: usize) -> Self {
-        Self {
-            planes: Some(planes),
-            stride,
-        }
+        Self { planes: Some(planes), stride }
     }
 }
 
@@ -173,15 +167,7 @@ impl<'a> Io<'a> {
         (start, end): (usize, usize),
         line: Line<'a>,
     ) -> Self {
-        Self {
-            inputs,
-            outputs,
-            output_stride,
-            channels,
-            start,
-            end,
-            line,
-        }
+        Self { inputs, outputs, output_stride, channels, start, end, line }
     }
 
     /// Frames to render.
@@ -221,9 +207,7 @@ impl<'a> Io<'a> {
     /// Real-time safe.
     pub fn output(&mut self, port: usize, channel: usize) -> &mut [f32] {
         let base = (port * self.channels + channel) * self.output_stride;
-        self.outputs
-            .get_mut(base + self.start..base + self.end)
-            .unwrap_or_default()
+        self.outputs.get_mut(base + self.start..base + self.end).unwrap_or_default()
     }
 
     /// The module's delay memory.

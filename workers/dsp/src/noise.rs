@@ -56,10 +56,7 @@ impl Module for Noise {
         name: "noise",
         summary: "Noise, the same at every rendering",
         inputs: &[],
-        outputs: &[Port {
-            name: "out",
-            summary: "audio, -1..1",
-        }],
+        outputs: &[Port { name: "out", summary: "audio, -1..1" }],
         params: &[
             Param {
                 name: "color",
@@ -133,11 +130,7 @@ impl Noise {
     fn start_over(&mut self, seed: f32) {
         let seed = seed as u32;
         // An odd word apart, so that seed 1 is not the noise of the module whose identity is 1.
-        self.seed = if seed == 0 {
-            mixed(self.identity ^ 0x5EED_0001)
-        } else {
-            mixed(seed)
-        };
+        self.seed = if seed == 0 { mixed(self.identity ^ 0x5EED_0001) } else { mixed(seed) };
         self.frame = 0;
         self.brown = [0.0; MAX_CHANNELS];
         self.pink_late = [0.0; MAX_CHANNELS];

@@ -26,14 +26,8 @@ impl Module for Out {
         name: "out",
         summary: "To the loudspeakers",
         inputs: &[
-            Port {
-                name: "left",
-                summary: "audio, -1..1; both sides while nothing is in right",
-            },
-            Port {
-                name: "right",
-                summary: "audio, -1..1",
-            },
+            Port { name: "left", summary: "audio, -1..1; both sides while nothing is in right" },
+            Port { name: "right", summary: "audio, -1..1" },
         ],
         outputs: &[],
         params: &[Param {
@@ -51,9 +45,7 @@ impl Module for Out {
     };
 
     fn new(setup: &Setup<'_>) -> Self {
-        Self {
-            level: Smoothed::new(initial(&Self::TYPE, setup, LEVEL), GLIDE_S, setup.rate_hz),
-        }
+        Self { level: Smoothed::new(initial(&Self::TYPE, setup, LEVEL), GLIDE_S, setup.rate_hz) }
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -74,20 +66,14 @@ impl Module for Out {
                     (true, 0) => mean(io, LEFT_IN, 0..channels, 1, &range),
                     (true, _) => mean(io, RIGHT_IN, 0..channels, 1, &range),
                     // One channel has no odd one; it is both sides.
-                    (false, side) => mean(
-                        io,
-                        LEFT_IN,
-                        side.min(channels.saturating_sub(1))..channels,
-                        2,
-                        &range,
-                    ),
+                    (false, side) => {
+                        mean(io, LEFT_IN, side.min(channels.saturating_sub(1))..channels, 2, &range)
+                    }
                 };
                 let Some(out) = io.output(0, side).get_mut(range.clone()) else {
                     continue;
                 };
-                out.iter_mut()
-                    .zip(&sound)
-                    .for_each(|(sample, &sound)| *sample = sound);
+                out.iter_mut().zip(&sound).for_each(|(sample, &sound)| *sample = sound);
                 level.scale(out);
             }
         }

@@ -14,9 +14,7 @@ pub const GLIDE_S: f32 = 0.005;
 
 /// Cuts `frames` into stretches. Real-time safe.
 pub fn stretches(frames: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..frames)
-        .step_by(STRETCH_FRAMES)
-        .map(move |start| start..(start + STRETCH_FRAMES).min(frames))
+    (0..frames).step_by(STRETCH_FRAMES).map(move |start| start..(start + STRETCH_FRAMES).min(frames))
 }
 
 /// A parameter's value before the first frame: what `setup` says, else the panel's default.
@@ -24,19 +22,12 @@ pub fn initial(panel: &ModuleType, setup: &Setup<'_>, index: usize) -> f32 {
     let Some(param) = panel.params.get(index) else {
         return 0.0;
     };
-    setup
-        .params
-        .get(index)
-        .map_or(param.default, |&value| in_range(param, value))
+    setup.params.get(index).map_or(param.default, |&value| in_range(param, value))
 }
 
 /// `value` brought into the parameter's range; the default if it is not a number. Real-time safe.
 pub fn in_range(param: &Param, value: f32) -> f32 {
-    if value.is_nan() {
-        param.default
-    } else {
-        value.max(param.min).min(param.max)
-    }
+    if value.is_nan() { param.default } else { value.max(param.min).min(param.max) }
 }
 
 /// The index of a parameter that chooses by word. Real-time safe.
@@ -82,10 +73,9 @@ impl Course {
     pub fn scale(&self, signal: &mut [f32]) {
         match self {
             Self::Steady(value) => signal.iter_mut().for_each(|sample| *sample *= value),
-            Self::Moving(values) => signal
-                .iter_mut()
-                .zip(values)
-                .for_each(|(sample, value)| *sample *= value),
+            Self::Moving(values) => {
+                signal.iter_mut().zip(values).for_each(|(sample, value)| *sample *= value)
+            }
         }
     }
 
@@ -122,10 +112,7 @@ impl Course {
             Self::Steady(value) => [*value; STRETCH_FRAMES],
             Self::Moving(values) => *values,
         };
-        values
-            .iter_mut()
-            .zip(samples)
-            .for_each(|(value, &sample)| *value = f(*value, sample));
+        values.iter_mut().zip(samples).for_each(|(value, &sample)| *value = f(*value, sample));
         Self::Moving(values)
     }
 
@@ -162,13 +149,7 @@ pub struct Smoothed {
 impl Smoothed {
     /// Starts at `value`, at rest. Changes take `glide_s`; zero means they are immediate.
     pub fn new(value: f32, glide_s: f32, rate_hz: f32) -> Self {
-        Self {
-            value,
-            target: value,
-            step: 0.0,
-            frames_left: 0,
-            glide_frames: (glide_s * rate_hz) as u32,
-        }
+        Self { value, target: value, step: 0.0, frames_left: 0, glide_frames: (glide_s * rate_hz) as u32 }
     }
 
     /// Starts to glide to `target` from the next frame on. Real-time safe.

@@ -24,20 +24,12 @@ pub struct Block<'a> {
 impl Entry {
     /// Channels a module of this type has when `asked` were asked for; a sink has two, left and right.
     pub fn channels(&self, asked: usize) -> usize {
-        if self.panel.is_sink {
-            2
-        } else {
-            asked.clamp(1, crate::module::MAX_CHANNELS)
-        }
+        if self.panel.is_sink { 2 } else { asked.clamp(1, crate::module::MAX_CHANNELS) }
     }
 
     /// Output planes of a module with `channels`.
     pub fn output_planes(&self, channels: usize) -> usize {
-        if self.panel.is_sink {
-            2
-        } else {
-            self.panel.outputs.len() * channels
-        }
+        if self.panel.is_sink { 2 } else { self.panel.outputs.len() * channels }
     }
 
     /// Renders one block: up to each happening, the happening, and on. `happenings` are (frame, what), sorted
@@ -48,31 +40,18 @@ impl Entry {
         happenings: impl Iterator<Item = (usize, Happening)>,
         block: Block<'_>,
     ) {
-        let Block {
-            inputs,
-            outputs,
-            stride,
-            channels,
-            frames,
-            line,
-        } = block;
+        let Block { inputs, outputs, stride, channels, frames, line } = block;
         let mut start = 0;
         for (frame, happening) in happenings {
             let end = frame.clamp(start, frames);
             if end > start {
-                (self.render)(
-                    state,
-                    &mut Io::new(inputs, outputs, stride, channels, (start, end), line),
-                );
+                (self.render)(state, &mut Io::new(inputs, outputs, stride, channels, (start, end), line));
                 start = end;
             }
             (self.happen)(state, happening);
         }
         if frames > start {
-            (self.render)(
-                state,
-                &mut Io::new(inputs, outputs, stride, channels, (start, frames), line),
-            );
+            (self.render)(state, &mut Io::new(inputs, outputs, stride, channels, (start, frames), line));
         }
     }
 }

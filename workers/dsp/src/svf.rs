@@ -32,12 +32,7 @@ impl<const L: usize> Coefficients<L> {
         let damping = resonance * (LEAST_DAMPING - MOST_DAMPING) + Lanes::all(MOST_DAMPING);
         let gain = (warped * (warped + damping)).map(|around| 1.0 / (1.0 + around));
         let gain_band = warped * gain;
-        Self {
-            damping,
-            gain,
-            gain_band,
-            gain_low: warped * gain_band,
-        }
+        Self { damping, gain, gain_band, gain_low: warped * gain_band }
     }
 }
 
@@ -57,13 +52,7 @@ fn filter_as<const L: usize>(
     tap: impl Fn([Lanes<L>; 3]) -> Lanes<L>,
 ) {
     let [mut first, mut second] = *poles;
-    let Stretch {
-        signal,
-        warped,
-        resonance,
-        frames,
-        is_steady,
-    } = stretch;
+    let Stretch { signal, warped, resonance, frames, is_steady } = stretch;
     let mut by = Coefficients::new(warped[0], resonance[0]);
     for ((signal, &warped), &resonance) in signal.iter_mut().zip(&*warped).zip(&*resonance).take(*frames) {
         if !*is_steady {

@@ -23,19 +23,10 @@ impl Module for Vca {
         name: "vca",
         summary: "Amplifier: in times gain, times cv where a cable is in cv",
         inputs: &[
-            Port {
-                name: "in",
-                summary: "audio, -1..1",
-            },
-            Port {
-                name: "cv",
-                summary: "control, 0..1 is silence to full gain; below 0 is silence",
-            },
+            Port { name: "in", summary: "audio, -1..1" },
+            Port { name: "cv", summary: "control, 0..1 is silence to full gain; below 0 is silence" },
         ],
-        outputs: &[Port {
-            name: "out",
-            summary: "audio",
-        }],
+        outputs: &[Port { name: "out", summary: "audio" }],
         params: &[Param {
             name: "gain",
             summary: "gain at full control voltage",
@@ -51,9 +42,7 @@ impl Module for Vca {
     };
 
     fn new(setup: &Setup<'_>) -> Self {
-        Self {
-            gain: Smoothed::new(initial(&Self::TYPE, setup, GAIN), GLIDE_S, setup.rate_hz),
-        }
+        Self { gain: Smoothed::new(initial(&Self::TYPE, setup, GAIN), GLIDE_S, setup.rate_hz) }
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -74,16 +63,13 @@ impl Module for Vca {
                     continue;
                 };
                 match input {
-                    Some(input) => out
-                        .iter_mut()
-                        .zip(input)
-                        .for_each(|(sample, &input)| *sample = sane(input)),
+                    Some(input) => {
+                        out.iter_mut().zip(input).for_each(|(sample, &input)| *sample = sane(input))
+                    }
                     None => out.fill(0.0),
                 }
                 if let Some(cv) = cv {
-                    out.iter_mut()
-                        .zip(cv)
-                        .for_each(|(sample, &cv)| *sample *= sane(cv).max(0.0));
+                    out.iter_mut().zip(cv).for_each(|(sample, &cv)| *sample *= sane(cv).max(0.0));
                 }
                 gain.scale(out);
             }

@@ -45,19 +45,10 @@ impl Module for Vcf {
         name: "vcf",
         summary: "Filter: four-pole ladder or state-variable; low-, high- and band-pass",
         inputs: &[
-            Port {
-                name: "in",
-                summary: "audio, -1..1",
-            },
-            Port {
-                name: "cv",
-                summary: "octaves added to cutoff; 1.0 is one octave up",
-            },
+            Port { name: "in", summary: "audio, -1..1" },
+            Port { name: "cv", summary: "octaves added to cutoff; 1.0 is one octave up" },
         ],
-        outputs: &[Port {
-            name: "out",
-            summary: "audio",
-        }],
+        outputs: &[Port { name: "out", summary: "audio" }],
         params: &[
             Param {
                 name: "cutoff",
@@ -193,13 +184,9 @@ impl Vcf {
     ) {
         let mut stretch = self.stretch::<L>(io, first, range, knobs);
         if self.model == LADDER {
-            with_lanes(&mut self.ladder, first, |poles| {
-                ladder::filter(&mut stretch, poles, self.mode)
-            });
+            with_lanes(&mut self.ladder, first, |poles| ladder::filter(&mut stretch, poles, self.mode));
         } else {
-            with_lanes(&mut self.svf, first, |poles| {
-                svf::filter(&mut stretch, poles, self.mode)
-            });
+            with_lanes(&mut self.svf, first, |poles| svf::filter(&mut stretch, poles, self.mode));
         }
         for lane in 0..L.min(io.channels().saturating_sub(first)) {
             if let Some(out) = io.output(0, first + lane).get_mut(range.clone()) {
@@ -228,18 +215,10 @@ impl Vcf {
         for lane in 0..L.min(io.channels().saturating_sub(first)) {
             let channel = first + lane;
             if let Some(input) = io.input_part(IN, channel, range) {
-                stretch
-                    .signal
-                    .iter_mut()
-                    .zip(input)
-                    .for_each(|(row, &sample)| row.0[lane] = sane(sample));
+                stretch.signal.iter_mut().zip(input).for_each(|(row, &sample)| row.0[lane] = sane(sample));
             }
             let warped = self.warped(io, channel, range, &knobs.cutoff_hz);
-            stretch
-                .warped
-                .iter_mut()
-                .enumerate()
-                .for_each(|(frame, row)| row.0[lane] = warped.at(frame));
+            stretch.warped.iter_mut().enumerate().for_each(|(frame, row)| row.0[lane] = warped.at(frame));
             let cable = io.param_cable::<Self>(RES, channel, range);
             let resonance = knobs.resonance.modulated(&Self::TYPE.params[RES], cable);
             stretch
@@ -259,9 +238,7 @@ impl Vcf {
         let sweep = Course::of_cable(io.input_part(CV_IN, channel, range)).map(exp2);
         let lowest_cycles = Self::TYPE.params[CUTOFF].min * self.sample_period_s;
         cutoff_hz.with(&sweep, |hertz, sweep| {
-            let cycles = (hertz * sweep * self.sample_period_s)
-                .max(lowest_cycles)
-                .min(HIGHEST_CYCLES);
+            let cycles = (hertz * sweep * self.sample_period_s).max(lowest_cycles).min(HIGHEST_CYCLES);
             tan_pi(cycles)
         })
     }
@@ -275,17 +252,10 @@ fn with_lanes<const P: usize, const L: usize>(
 ) {
     let mut lanes = [Lanes([0.0; L]); P];
     for (lanes, pole) in lanes.iter_mut().zip(poles.iter()) {
-        lanes
-            .0
-            .iter_mut()
-            .zip(pole.iter().skip(first))
-            .for_each(|(lane, &value)| *lane = value);
+        lanes.0.iter_mut().zip(pole.iter().skip(first)).for_each(|(lane, &value)| *lane = value);
     }
     work(&mut lanes);
     for (lanes, pole) in lanes.iter().zip(poles) {
-        pole.iter_mut()
-            .skip(first)
-            .zip(&lanes.0)
-            .for_each(|(value, &lane)| *value = lane);
+        pole.iter_mut().skip(first).zip(&lanes.0).for_each(|(value, &lane)| *value = lane);
     }
 }

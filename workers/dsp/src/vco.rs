@@ -56,19 +56,10 @@ impl Module for Vco {
         name: "vco",
         summary: "Oscillator: band-limited sine, triangle, saw and pulse",
         inputs: &[
-            Port {
-                name: "pitch",
-                summary: "octaves added to freq; 1.0 is one octave up",
-            },
-            Port {
-                name: "fm",
-                summary: "linear through-zero FM; 1.0 swings by the whole frequency",
-            },
+            Port { name: "pitch", summary: "octaves added to freq; 1.0 is one octave up" },
+            Port { name: "fm", summary: "linear through-zero FM; 1.0 swings by the whole frequency" },
         ],
-        outputs: &[Port {
-            name: "out",
-            summary: "audio, -1..1",
-        }],
+        outputs: &[Port { name: "out", summary: "audio, -1..1" }],
         params: &[
             Param {
                 name: "freq",
@@ -151,10 +142,8 @@ impl Module for Vco {
             let detune_cents = self.detune_cents.course(range.len());
             for channel in 0..io.channels().min(MAX_CHANNELS) {
                 let step_cycles = self.step_cycles(io, channel, &range, &frequency_hz, &detune_cents);
-                let width_cycles = width_cycles.modulated(
-                    &Self::TYPE.params[WIDTH],
-                    io.param_cable::<Self>(WIDTH, channel, &range),
-                );
+                let width_cycles = width_cycles
+                    .modulated(&Self::TYPE.params[WIDTH], io.param_cable::<Self>(WIDTH, channel, &range));
                 let motion = self.advance(channel, &step_cycles, range.len());
                 if let Some(out) = io.output(0, channel).get_mut(range.clone()) {
                     self.draw(&motion, &width_cycles, out);
@@ -182,9 +171,8 @@ impl Vco {
         let pitch_oct = Course::of_cable(io.input_part(PITCH_IN, channel, range));
         let fm = Course::of_cable(io.input_part(FM_IN, channel, range));
 
-        let ratio = pitch_oct.with(&detune_cents, |octaves, cents| {
-            exp2(octaves + cents * (1.0 / CENTS_PER_OCTAVE))
-        });
+        let ratio =
+            pitch_oct.with(&detune_cents, |octaves, cents| exp2(octaves + cents * (1.0 / CENTS_PER_OCTAVE)));
         let cycles = frequency_hz.with(&ratio, |hertz, ratio| hertz * ratio * self.sample_period_s);
         cycles.with(&fm, |cycles, fm| (cycles * (1.0 + fm)).clamp(-0.5, 0.5))
     }
@@ -219,10 +207,7 @@ impl Vco {
 
     fn draw(&self, motion: &Motion, width_cycles: &Course, out: &mut [f32]) {
         match self.shape {
-            SINE => out
-                .iter_mut()
-                .zip(&motion.phases)
-                .for_each(|(sample, &phase)| *sample = sine(phase)),
+            SINE => out.iter_mut().zip(&motion.phases).for_each(|(sample, &phase)| *sample = sine(phase)),
             TRI => motion.draw(Wave::TRI, out, |table, phase, _frame| table.at(phase)),
             SAW => motion.draw(Wave::SAW, out, |table, phase, _frame| table.at(phase)),
             _square => motion.draw(Wave::SAW, out, |table, phase, frame| {

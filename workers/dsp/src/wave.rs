@@ -38,20 +38,14 @@ impl Wave {
         let step = step.max(1);
         let octave = step.leading_zeros();
         let sixteenth = (step << octave) >> 27 & 15;
-        MIP_OF_STEP
-            .get((octave * 16 + sixteenth) as usize)
-            .copied()
-            .unwrap_or(0)
+        MIP_OF_STEP.get((octave * 16 + sixteenth) as usize).copied().unwrap_or(0)
     }
 
     /// Table number `mip`; one of silence if there is none. Real-time safe.
     #[inline]
     pub fn table(self, mip: u8) -> Table {
         let Some(&Mip { start, length_bits }) = self.0.get(usize::from(mip)) else {
-            return Table {
-                samples: &[],
-                length_bits: 1,
-            };
+            return Table { samples: &[], length_bits: 1 };
         };
         let start = start as usize;
         let all: &[f32] = bytemuck::try_cast_slice(&SAMPLES.0).unwrap_or_default();
@@ -75,10 +69,8 @@ impl Table {
     #[inline]
     pub fn at(self, phase: u32) -> f32 {
         let index = (phase >> (32 - self.length_bits)) as usize;
-        let Some(&[before, here, after]) = self
-            .samples
-            .get(index..index + 3)
-            .and_then(|three| three.as_array())
+        let Some(&[before, here, after]) =
+            self.samples.get(index..index + 3).and_then(|three| three.as_array())
         else {
             return 0.0;
         };

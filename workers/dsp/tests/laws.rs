@@ -26,9 +26,8 @@ impl Run {
     fn bench(&self) -> Bench {
         let entry = &CATALOGUE[self.kind];
         let params = entry.panel.params.iter().zip(&self.knobs);
-        let values: Vec<f32> = params
-            .map(|(param, share)| param.min + share * (param.max - param.min))
-            .collect();
+        let values: Vec<f32> =
+            params.map(|(param, share)| param.min + share * (param.max - param.min)).collect();
         Bench::with_values(entry, self.channels, &values)
     }
 }
@@ -37,10 +36,7 @@ fn any_event(kind: usize) -> impl Strategy<Value = Event> {
     let params = CATALOGUE[kind].panel.params;
     let turn = (0..params.len(), 0.0_f32..=1.0).prop_map(move |(index, share)| {
         let param = &params[index];
-        Happening::Param {
-            index,
-            value: param.min + share * (param.max - param.min),
-        }
+        Happening::Param { index, value: param.min + share * (param.max - param.min) }
     });
     let happening = prop_oneof![
         2 => turn,
@@ -63,18 +59,12 @@ fn any_cable(channels: usize) -> impl Strategy<Value = Vec<f32>> {
 }
 
 fn any_run() -> impl Strategy<Value = Run> {
-    (
-        0..CATALOGUE.len(),
-        prop::sample::select(vec![1, 2, 3, 7, MAX_CHANNELS]),
-    )
-        .prop_flat_map(|(kind, channels)| {
+    (0..CATALOGUE.len(), prop::sample::select(vec![1, 2, 3, 7, MAX_CHANNELS])).prop_flat_map(
+        |(kind, channels)| {
             let panel = &CATALOGUE[kind].panel;
             let cable = prop::option::weighted(0.4, any_cable(channels));
             (
-                vec(
-                    prop_oneof![3 => 0.0_f32..=1.0, 1 => Just(0.0), 1 => Just(1.0)],
-                    panel.params.len(),
-                ),
+                vec(prop_oneof![3 => 0.0_f32..=1.0, 1 => Just(0.0), 1 => Just(1.0)], panel.params.len()),
                 vec(cable, panel.inputs.len() + panel.params.len()),
                 vec(any_event(kind), 0..6),
             )
@@ -85,7 +75,8 @@ fn any_run() -> impl Strategy<Value = Run> {
                     cables,
                     events,
                 })
-        })
+        },
+    )
 }
 
 proptest! {
@@ -152,12 +143,8 @@ proptest! {
 
 /// Renders frames `start..end` of a run, events at `start` included and at `end` not.
 fn render_between(bench: &mut Bench, run: &Run, start: usize, end: usize, sound: &mut [f32]) {
-    let mut edges: Vec<usize> = run
-        .events
-        .iter()
-        .map(|event| event.0)
-        .filter(|&at| (start..end).contains(&at))
-        .collect();
+    let mut edges: Vec<usize> =
+        run.events.iter().map(|event| event.0).filter(|&at| (start..end).contains(&at)).collect();
     edges.extend([start, end]);
     edges.sort_unstable();
     edges.dedup();
@@ -173,9 +160,7 @@ fn render_between(bench: &mut Bench, run: &Run, start: usize, end: usize, sound:
 fn nothing_in_and_every_knob_at_its_end_stays_bounded() {
     for (kind, entry) in CATALOGUE.iter().enumerate() {
         for ends in 0..1_u32 << entry.panel.params.len() {
-            let knobs = (0..entry.panel.params.len())
-                .map(|param| (ends >> param & 1) as f32)
-                .collect();
+            let knobs = (0..entry.panel.params.len()).map(|param| (ends >> param & 1) as f32).collect();
             let mut run = Run {
                 kind,
                 channels: 1,
@@ -185,13 +170,7 @@ fn nothing_in_and_every_knob_at_its_end_stays_bounded() {
             };
             run.cables = run.bench().no_cables();
             let sound = run.bench().render_split(&run.cables, FRAMES, &[], &run.events);
-            assert!(
-                peak(&sound) < 2.0,
-                "{} {:?}: {}",
-                entry.panel.name,
-                run.knobs,
-                peak(&sound)
-            );
+            assert!(peak(&sound) < 2.0, "{} {:?}: {}", entry.panel.name, run.knobs, peak(&sound));
         }
     }
 }

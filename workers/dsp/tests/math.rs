@@ -10,17 +10,10 @@ fn exp2_is_right_to_two_tenmillionths() {
         let ideal = f64::from(octaves).exp2();
         worst = worst.max((f64::from(exp2(octaves)) / ideal - 1.0).abs());
     }
-    println!(
-        "exp2: {worst:.2e}, {:.6} cents",
-        1200.0 * worst / std::f64::consts::LN_2
-    );
+    println!("exp2: {worst:.2e}, {:.6} cents", 1200.0 * worst / std::f64::consts::LN_2);
     assert!(worst < 2e-7);
     for octaves in -64..=64 {
-        assert_eq!(
-            exp2(octaves as f32),
-            2.0_f32.powi(octaves),
-            "whole octaves are exact"
-        );
+        assert_eq!(exp2(octaves as f32), 2.0_f32.powi(octaves), "whole octaves are exact");
     }
 }
 
@@ -41,10 +34,7 @@ fn tan_is_right_to_a_hundredthousandth_where_filters_use_it() {
     for step in 1..49_000 {
         let half_turns = step as f32 * 1e-5;
         let ideal = (std::f64::consts::PI * f64::from(half_turns)).tan();
-        assert!(
-            (f64::from(tan_pi(half_turns)) / ideal - 1.0).abs() < 1e-5,
-            "{half_turns}"
-        );
+        assert!((f64::from(tan_pi(half_turns)) / ideal - 1.0).abs() < 1e-5, "{half_turns}");
     }
 }
 
@@ -59,13 +49,7 @@ fn one_minus_exp_is_right_to_a_millionth_however_small() {
 
 #[test]
 fn what_is_no_sound_is_silence() {
-    for broken in [
-        f32::NAN,
-        f32::INFINITY,
-        f32::NEG_INFINITY,
-        f32::MAX,
-        -2.0 * LOUDEST,
-    ] {
+    for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -2.0 * LOUDEST] {
         assert_eq!(sane(broken), 0.0);
     }
     for sound in [0.0, -1.0, 0.25, 100.0] {

@@ -13,26 +13,16 @@ fn rms(sound: &[f32]) -> f64 {
 }
 
 fn largest_step(sound: &[f32]) -> f32 {
-    sound
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).abs())
-        .fold(0.0, f32::max)
+    sound.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
 }
 
 #[test]
 fn the_catalogue_lists_every_type_once_and_every_panel_makes_sense() {
     let names: Vec<&str> = CATALOGUE.iter().map(|entry| entry.panel.name).collect();
-    assert_eq!(
-        names,
-        ["vco", "lfo", "noise", "vcf", "vca", "adsr", "mix", "delay", "out"]
-    );
+    assert_eq!(names, ["vco", "lfo", "noise", "vcf", "vca", "adsr", "mix", "delay", "out"]);
     for entry in CATALOGUE {
         for param in entry.panel.params {
-            assert!(
-                param.min <= param.default && param.default <= param.max,
-                "{}",
-                param.name
-            );
+            assert!(param.min <= param.default && param.default <= param.max, "{}", param.name);
             assert!(
                 param.choices.is_empty() || param.max as usize + 1 == param.choices.len(),
                 "{}",
@@ -49,16 +39,9 @@ fn an_lfo_swings_by_its_depth_at_its_rate_and_starts_at_zero() {
         let sound = lfo.render(&lfo.no_cables(), FRAMES);
         assert!((peak(&sound) - 0.5).abs() < 1e-3, "shape {shape}");
         assert!(amplitude_at(&sound, 5.0) > 0.3, "shape {shape}");
-        let rises = sound
-            .windows(2)
-            .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0)
-            .count();
+        let rises = sound.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
         assert!((4..=5).contains(&rises), "shape {shape} rose {rises} times");
-        assert!(
-            shape == 3 || sound[0] == 0.0,
-            "shape {shape} starts at {}",
-            sound[0]
-        );
+        assert!(shape == 3 || sound[0] == 0.0, "shape {shape} starts at {}", sound[0]);
     }
 }
 
@@ -68,29 +51,13 @@ fn the_same_seed_is_the_same_noise_and_another_is_not() {
         let values = [0.0, seed];
         let (_, entry) = backline_dsp::catalogue::find("noise").expect("it exists");
         let mut noise = Bench::with_values(entry, 1, &values);
-        (entry.init)(
-            &Setup {
-                rate_hz: 48_000.0,
-                channels: 1,
-                identity,
-                params: &values,
-            },
-            &mut noise.state,
-        );
+        (entry.init)(&Setup { rate_hz: 48_000.0, channels: 1, identity, params: &values }, &mut noise.state);
         noise.render(&noise.no_cables(), 1000)
     };
-    assert_eq!(
-        bits(&play(3.0, 1)),
-        bits(&play(3.0, 2)),
-        "a seed does not ask for the id"
-    );
+    assert_eq!(bits(&play(3.0, 1)), bits(&play(3.0, 2)), "a seed does not ask for the id");
     assert_ne!(bits(&play(3.0, 1)), bits(&play(4.0, 1)));
     assert_eq!(bits(&play(0.0, 1)), bits(&play(0.0, 1)));
-    assert_ne!(
-        bits(&play(0.0, 1)),
-        bits(&play(0.0, 2)),
-        "without a seed the id decides"
-    );
+    assert_ne!(bits(&play(0.0, 1)), bits(&play(0.0, 2)), "without a seed the id decides");
 }
 
 #[test]
@@ -114,11 +81,7 @@ fn density_db(sound: &[f32], frequency_hz: f64) -> f64 {
     let bands = 60;
     let power: f64 = (0..bands)
         .map(|band| {
-            amplitude_at(
-                sound,
-                frequency_hz * (0.9 + 0.2 * f64::from(band) / f64::from(bands)),
-            )
-            .powi(2)
+            amplitude_at(sound, frequency_hz * (0.9 + 0.2 * f64::from(band) / f64::from(bands))).powi(2)
         })
         .sum();
     10.0 * (power / f64::from(bands)).log10()
@@ -130,15 +93,8 @@ fn noise_falls_by_0_3_and_6_db_an_octave() {
         let mut noise = Bench::new("noise", &[("color", color.into()), ("seed", 5.0)]);
         let sound = noise.render(&noise.no_cables(), 8 * FRAMES);
         let fall = (density_db(&sound, 200.0) - density_db(&sound, 3200.0)) / 4.0;
-        println!(
-            "color {color}: {fall:.2} dB an octave, RMS {:.3}, peak {:.2}",
-            rms(&sound),
-            peak(&sound)
-        );
-        assert!(
-            (fall - ideal_db).abs() < 0.6,
-            "color {color} falls by {fall} dB an octave"
-        );
+        println!("color {color}: {fall:.2} dB an octave, RMS {:.3}, peak {:.2}", rms(&sound), peak(&sound));
+        assert!((fall - ideal_db).abs() < 0.6, "color {color} falls by {fall} dB an octave");
         assert!((0.1..0.6).contains(&rms(&sound)) && peak(&sound) < 1.5);
     }
 }
@@ -154,28 +110,13 @@ fn a_vca_multiplies_and_a_negative_control_is_silence() {
 
 #[test]
 fn no_level_jumps_when_it_is_set() {
-    for (name, input, param) in [
-        ("vca", "in", 0),
-        ("mix", "in", 0),
-        ("mix", "in", 8),
-        ("out", "left", 0),
-    ] {
+    for (name, input, param) in [("vca", "in", 0), ("mix", "in", 0), ("mix", "in", 8), ("out", "left", 0)] {
         let mut module = Bench::with_channels(name, 1, &[]);
-        let event = (
-            100,
-            Happening::Param {
-                index: param,
-                value: 0.0,
-            },
-        );
+        let event = (100, Happening::Param { index: param, value: 0.0 });
         let sound = module.render_split(&module.cable(input, &[1.0; 1000]), 1000, &[], &[event]);
         let sound = &sound[..1000];
         assert_eq!((sound[99], sound[999]), (1.0, 0.0), "{name}");
-        assert!(
-            largest_step(sound) < 0.005,
-            "{name} steps by {}",
-            largest_step(sound)
-        );
+        assert!(largest_step(sound) < 0.005, "{name} steps by {}", largest_step(sound));
     }
 }
 

@@ -25,9 +25,7 @@ fn response(params: &[(&str, f32)]) -> impl Fn(f64) -> f64 + use<> {
 /// Where the gain is greatest, to a thousandth.
 fn peak_hz(gain: impl Fn(f64) -> f64, about_hz: f64) -> f64 {
     let candidates = (-80..=80).map(|step| about_hz * 1.001_f64.powi(step));
-    candidates
-        .max_by(|one, two| gain(*one).total_cmp(&gain(*two)))
-        .expect("there are candidates")
+    candidates.max_by(|one, two| gain(*one).total_cmp(&gain(*two))).expect("there are candidates")
 }
 
 #[test]
@@ -53,40 +51,21 @@ fn at_the_cutoff_without_resonance_the_gain_is_that_of_the_poles() {
             (SVF, HP, -3.01),
             (SVF, BP, 0.0),
         ] {
-            let gain = response(&[
-                ("cutoff", cutoff_hz),
-                ("res", 0.0),
-                ("model", model),
-                ("mode", mode),
-            ]);
+            let gain = response(&[("cutoff", cutoff_hz), ("res", 0.0), ("model", model), ("mode", mode)]);
             let db = 20.0 * gain(cutoff_hz.into()).log10();
-            assert!(
-                (db - ideal_db).abs() < 0.1,
-                "model {model} mode {mode} at {cutoff_hz} Hz: {db} dB"
-            );
+            assert!((db - ideal_db).abs() < 0.1, "model {model} mode {mode} at {cutoff_hz} Hz: {db} dB");
         }
     }
 }
 
 #[test]
 fn slopes_are_24_and_12_db_an_octave() {
-    for (model, mode, ideal_db) in [
-        (LADDER, LP, 24.0),
-        (LADDER, HP, 24.0),
-        (SVF, LP, 12.0),
-        (SVF, HP, 12.0),
-    ] {
+    for (model, mode, ideal_db) in [(LADDER, LP, 24.0), (LADDER, HP, 24.0), (SVF, LP, 12.0), (SVF, HP, 12.0)]
+    {
         let gain = response(&[("cutoff", 400.0), ("res", 0.0), ("model", model), ("mode", mode)]);
-        let (near_hz, far_hz) = if mode == LP {
-            (2400.0, 4800.0)
-        } else {
-            (60.0, 30.0)
-        };
+        let (near_hz, far_hz) = if mode == LP { (2400.0, 4800.0) } else { (60.0, 30.0) };
         let db = 20.0 * (gain(near_hz) / gain(far_hz)).log10();
-        assert!(
-            (db - ideal_db).abs() < 1.0,
-            "model {model} mode {mode}: {db} dB an octave"
-        );
+        assert!((db - ideal_db).abs() < 1.0, "model {model} mode {mode}: {db} dB an octave");
     }
 }
 
@@ -114,11 +93,7 @@ fn a_filter_that_hears_nothing_any_more_falls_truly_silent() {
             sound[FRAMES / 4..].fill(0.0);
             let filtered = vcf.render(&vcf.cable("in", &sound), FRAMES);
             assert_eq!(peak(&filtered[FRAMES / 2..]), 0.0, "model {model} mode {mode}");
-            assert!(
-                vcf.state
-                    .iter()
-                    .all(|&word| !f32::from_bits(word).is_subnormal() || word < 0x1_0000)
-            );
+            assert!(vcf.state.iter().all(|&word| !f32::from_bits(word).is_subnormal() || word < 0x1_0000));
         }
     }
 }
@@ -131,10 +106,7 @@ fn moving_the_cutoff_clicks_no_louder_than_the_sound_moves() {
     vcf.render(&cables, 4800);
     vcf.set("cutoff", 9000.0);
     let moved = vcf.render(&cables, 4800);
-    let step = moved
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).abs())
-        .fold(0.0, f32::max);
+    let step = moved.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
     assert!(step < 0.002, "a step of {step}");
 }
 

@@ -35,10 +35,8 @@ fn frequency_of(bin: usize) -> f64 {
 
 /// Power within 12 Hz of `frequency_hz`.
 fn power_near(spectrum: &[f64], frequency_hz: f64) -> f64 {
-    let near = spectrum
-        .iter()
-        .enumerate()
-        .filter(|&(bin, _)| (frequency_of(bin) - frequency_hz).abs() <= 12.0);
+    let near =
+        spectrum.iter().enumerate().filter(|&(bin, _)| (frequency_of(bin) - frequency_hz).abs() <= 12.0);
     near.map(|(_, power)| power).sum()
 }
 
@@ -60,10 +58,7 @@ fn aliasing_db(sound: &[f32], frequency_hz: f64, to_hz: f64) -> f64 {
 }
 
 fn play(shape: f32, frequency_hz: f32, width: f32) -> Vec<f32> {
-    let mut vco = Bench::new(
-        "vco",
-        &[("freq", frequency_hz), ("shape", shape), ("width", width)],
-    );
+    let mut vco = Bench::new("vco", &[("freq", frequency_hz), ("shape", shape), ("width", width)]);
     vco.render(&vco.no_cables(), FRAMES)
 }
 
@@ -86,10 +81,7 @@ fn nothing_audible_lies_between_the_harmonics() {
                 "{name:6} {frequency_hz:8} Hz: {to_16k:7.1} dB below 16 kHz, {to_24k:7.1} dB below 24 kHz"
             );
             if frequency_hz > 30.0 {
-                assert!(
-                    to_16k < -90.0,
-                    "{name} at {frequency_hz} Hz has {to_16k} dB of aliasing"
-                );
+                assert!(to_16k < -90.0, "{name} at {frequency_hz} Hz has {to_16k} dB of aliasing");
             }
         }
     }
@@ -100,13 +92,9 @@ fn nothing_audible_lies_between_the_harmonics() {
 fn every_harmonic_up_to_16_khz_has_its_ideal_level() {
     type Ideal = fn(f64, f64) -> f64;
     let shapes: [(&str, f32, f32, Ideal); 4] = [
-        ("tri", TRI, 0.5, |k, _| {
-            8.0 / (std::f64::consts::PI * k).powi(2) * (k % 2.0)
-        }),
+        ("tri", TRI, 0.5, |k, _| 8.0 / (std::f64::consts::PI * k).powi(2) * (k % 2.0)),
         ("saw", SAW, 0.5, |k, _| 2.0 / (std::f64::consts::PI * k)),
-        ("square", SQUARE, 0.5, |k, _| {
-            4.0 / (std::f64::consts::PI * k) * (k % 2.0)
-        }),
+        ("square", SQUARE, 0.5, |k, _| 4.0 / (std::f64::consts::PI * k) * (k % 2.0)),
         ("pulse", SQUARE, 0.3, |k, width| {
             4.0 / (std::f64::consts::PI * k) * (std::f64::consts::PI * k * width).sin().abs()
         }),
@@ -177,9 +165,7 @@ fn tuning_is_within_a_tenth_of_a_cent() {
 fn linear_fm_through_zero_runs_the_wave_backwards() {
     let mut forwards = Bench::new("vco", &[("freq", 100.0)]);
     let mut there_and_back = Bench::new("vco", &[("freq", 100.0)]);
-    let fm: Vec<f32> = (0..1000)
-        .map(|frame| if frame < 500 { 0.0 } else { -2.0 })
-        .collect();
+    let fm: Vec<f32> = (0..1000).map(|frame| if frame < 500 { 0.0 } else { -2.0 }).collect();
     let there = forwards.render(&forwards.no_cables(), 1000);
     let back = there_and_back.render(&there_and_back.cable("fm", &fm), 1000);
     for frame in 0..400 {

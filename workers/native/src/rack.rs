@@ -52,7 +52,8 @@ impl Rack for Native {
         let line: Vec<AtomicU32> = (0..(entry.line_samples)(&setup)).map(|_| AtomicU32::new(0)).collect();
         let inputs = [Input::UNPATCHED; MAX_INPUTS];
         let mut outputs = vec![0.0; entry.output_planes(channels) * block_frames];
-        let struck = std::iter::once((0, Happening::GateOn { velocity: 1.0 })).filter(|_| entry.panel.is_gated);
+        let struck =
+            std::iter::once((0, Happening::GateOn { velocity: 1.0 })).filter(|_| entry.panel.is_gated);
         let mut render = |happenings: &mut dyn Iterator<Item = (usize, Happening)>| {
             let line = Line::new(&line);
             let (inputs, outputs) = (&inputs[..], &mut outputs[..]);

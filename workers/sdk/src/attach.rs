@@ -2,7 +2,9 @@
 //! segments, its own arena writable and everything else read-only. Refused: a segment of another build, a
 //! parent that is gone.
 
-use backline_abi::layout::{ABI_VERSION, ArenaHead, Control, Header, MAGIC, MAX_BLOCK_FRAMES, MAX_SLOTS, stage};
+use backline_abi::layout::{
+    ABI_VERSION, ArenaHead, Control, Header, MAGIC, MAX_BLOCK_FRAMES, MAX_SLOTS, stage,
+};
 use backline_abi::rights;
 use backline_abi::segment::{Segment, SegmentError};
 use backline_abi::wake;
@@ -116,7 +118,11 @@ fn check(header: &Header, fingerprint: u64) -> Result<(), AttachError> {
     same("control segment size", size_of::<Control>() as u64, header.control_bytes.into())?;
     same("arena head size", size_of::<ArenaHead>() as u64, header.arena_head_bytes.into())?;
     same("module catalogue", fingerprint, header.catalogue)?;
-    same("block limit", header.block_frames.clamp(1, MAX_BLOCK_FRAMES as u32).into(), header.block_frames.into())?;
+    same(
+        "block limit",
+        header.block_frames.clamp(1, MAX_BLOCK_FRAMES as u32).into(),
+        header.block_frames.into(),
+    )?;
     same("slot limit", header.slots.clamp(1, MAX_SLOTS as u32).into(), header.slots.into())
 }
 

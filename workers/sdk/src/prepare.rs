@@ -21,7 +21,10 @@ pub fn drain(view: &View, rack: &mut impl Rack, state: &mut [u32]) -> Result<(),
         let Some(assigned) = assignments.try_pop()? else { break };
         let taken_ns = now_ns();
         let status = perform(view, rack, state, &assigned);
-        answer(view, Answer { ticket: assigned.ticket, status, taken_ns, done_ns: now_ns(), reserved: [0; 10] });
+        answer(
+            view,
+            Answer { ticket: assigned.ticket, status, taken_ns, done_ns: now_ns(), reserved: [0; 10] },
+        );
     }
     Ok(())
 }
@@ -57,7 +60,8 @@ pub fn set_up(
     let Some(memory) = ModuleMemory::of(record, view.header.block_frames as usize, words.len()) else {
         return false;
     };
-    let (Some(state), Some(word)) = (state.get_mut(..memory.state_words), own.commit_word(memory.commit)) else {
+    let (Some(state), Some(word)) = (state.get_mut(..memory.state_words), own.commit_word(memory.commit))
+    else {
         return false;
     };
     if !rack.fits(record, rate_hz) {

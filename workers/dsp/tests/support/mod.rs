@@ -45,32 +45,15 @@ impl Bench {
 
     /// A module with all its parameters given.
     pub fn with_values(entry: &'static Entry, channels: usize, values: &[f32]) -> Self {
-        let setup = Setup {
-            rate_hz: RATE_HZ,
-            channels,
-            identity: 7,
-            params: values,
-        };
+        let setup = Setup { rate_hz: RATE_HZ, channels, identity: 7, params: values };
         let mut state = vec![0; entry.state_words];
         (entry.init)(&setup, &mut state);
-        let line = (0..(entry.line_samples)(&setup))
-            .map(|_| AtomicU32::new(0))
-            .collect();
-        Self {
-            entry,
-            channels,
-            state,
-            line,
-        }
+        let line = (0..(entry.line_samples)(&setup)).map(|_| AtomicU32::new(0)).collect();
+        Self { entry, channels, state, line }
     }
 
     fn index_of(entry: &Entry, param: &str) -> usize {
-        entry
-            .panel
-            .params
-            .iter()
-            .position(|candidate| candidate.name == param)
-            .expect("the parameter exists")
+        entry.panel.params.iter().position(|candidate| candidate.name == param).expect("the parameter exists")
     }
 
     /// The index of an input port, or of the cable into a parameter.
@@ -86,11 +69,7 @@ impl Bench {
 
     /// Channels of all its outputs together.
     pub fn planes(&self) -> usize {
-        if self.entry.panel.is_sink {
-            2
-        } else {
-            self.entry.panel.outputs.len() * self.channels
-        }
+        if self.entry.panel.is_sink { 2 } else { self.entry.panel.outputs.len() * self.channels }
     }
 
     /// Nothing patched.
@@ -118,17 +97,8 @@ impl Bench {
 
     /// The same module in other memory.
     pub fn copied(&self) -> Self {
-        let line = self
-            .line
-            .iter()
-            .map(|word| AtomicU32::new(word.load(Relaxed)))
-            .collect();
-        Self {
-            entry: self.entry,
-            channels: self.channels,
-            state: self.state.clone(),
-            line,
-        }
+        let line = self.line.iter().map(|word| AtomicU32::new(word.load(Relaxed))).collect();
+        Self { entry: self.entry, channels: self.channels, state: self.state.clone(), line }
     }
 
     /// Renders `frames` frames in the longest blocks there are; the planes of all channels, one after the other.
@@ -146,10 +116,7 @@ impl Bench {
     ) -> Vec<f32> {
         let mut edges: Vec<usize> = (0..frames).step_by(MAX_FRAMES).chain([frames]).collect();
         edges.extend(
-            splits
-                .iter()
-                .chain(events.iter().map(|(frame, _)| frame))
-                .filter(|&&edge| edge < frames),
+            splits.iter().chain(events.iter().map(|(frame, _)| frame)).filter(|&&edge| edge < frames),
         );
         edges.sort_unstable();
         edges.dedup();
@@ -173,20 +140,9 @@ impl Bench {
     ) {
         let inputs: Vec<Input<'_>> = cables
             .iter()
-            .map(|cable| {
-                cable
-                    .as_ref()
-                    .map_or(Input::UNPATCHED, |planes| Input::patched(planes, frames))
-            })
+            .map(|cable| cable.as_ref().map_or(Input::UNPATCHED, |planes| Input::patched(planes, frames)))
             .collect();
-        let mut io = Io::new(
-            &inputs,
-            sound,
-            frames,
-            self.channels,
-            (start, end),
-            Line::new(&self.line),
-        );
+        let mut io = Io::new(&inputs, sound, frames, self.channels, (start, end), Line::new(&self.line));
         (self.entry.render)(&mut self.state, &mut io);
     }
 }
@@ -215,7 +171,5 @@ pub fn amplitude_at(sound: &[f32], frequency_hz: f64) -> f64 {
 /// A sine of full scale.
 pub fn sine(frequency_hz: f64, frames: usize) -> Vec<f32> {
     let turn = std::f64::consts::TAU * frequency_hz / f64::from(RATE_HZ);
-    (0..frames)
-        .map(|frame| (turn * frame as f64).sin() as f32)
-        .collect()
+    (0..frames).map(|frame| (turn * frame as f64).sin() as f32).collect()
 }
