@@ -66,6 +66,12 @@ impl Conductor {
             },
             "memory": self.memory_json(),
             "accounts": { "spawned": spawned, "reaped": reaped, "alive": spawned.saturating_sub(reaped) },
+            "network": {
+                "datagrams": self.network.datagrams,
+                "malformed": self.network.malformed,
+                "strangers": self.network.strangers,
+                "late": self.network.late,
+            },
             "refused": self.refused(),
             "workers": (0..self.pool.slots().len()).map(|slot| self.worker_json(slot)).collect::<Vec<_>>(),
         })

@@ -50,10 +50,13 @@ impl Local {
     }
 }
 
+/// Edits gathered since `begin`, and what shall happen (to whom, at which frame) once they are in force.
+type Draft = (Patch, Vec<(u32, u64, Happening)>);
+
 /// A patch that plays in this process.
 pub struct InProcess {
     patch: Patch,
-    draft: Option<(Patch, Vec<(u32, u64, Happening)>)>,
+    draft: Option<Draft>,
     order: Order,
     locals: HashMap<u32, Local>,
     sinks: Vec<Sink>,

@@ -49,6 +49,8 @@ pub struct Conductor {
     plan_version: u32,
     /// What is playing: a name for `status`, set by whoever opens the clock.
     pub clock_name: String,
+    /// What the network loop has counted.
+    network: serve::ServeCounts,
     is_quitting: bool,
     /// Modules that were moved and may not have arrived yet.
     moving: Vec<u32>,
@@ -94,6 +96,7 @@ pub fn start(
         next_instance: 1,
         plan_version: 0,
         clock_name: String::new(),
+        network: serve::ServeCounts::default(),
         is_quitting: false,
         moving: Vec::new(),
         audio_core: None,

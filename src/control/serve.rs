@@ -13,7 +13,6 @@ use crate::osc::{ArrivalClock, Decoded, Listener, ReplyLimit, Schedule, decode, 
 use backline_abi::wake::now_ns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Between two looks after the pool.
 const TEND_NS: u64 = 5_000_000;
@@ -69,18 +68,6 @@ impl Server {
         }
     }
 
-    /// What was counted so far.
-    pub fn counts(&self) -> ServeCounts {
-        self.counts
-    }
-
-    /// Serves until `/quit` or until `is_interrupted`.
-    pub fn run(&mut self, conductor: &mut Conductor, is_interrupted: &AtomicBool) {
-        while !is_interrupted.load(Relaxed) && !conductor.is_quitting() {
-            self.turn(conductor);
-        }
-    }
-
     /// One turn: waits for a datagram until something else is due, then does everything that is due.
     pub fn turn(&mut self, conductor: &mut Conductor) {
         self.wait();
@@ -90,6 +77,7 @@ impl Server {
             }
         }
         self.perform_due(conductor);
+        conductor.network = self.counts;
         if now_ns() >= self.tended_ns + TEND_NS {
             self.tended_ns = now_ns();
             conductor.tend_pool();

@@ -203,5 +203,5 @@ pub fn free_bytes() -> u64 {
     }
     // SAFETY: all-zero is a valid statvfs, and the call has filled it.
     let stat = unsafe { stat.assume_init() };
-    (stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64)
+    stat.f_bavail.saturating_mul(stat.f_frsize)
 }

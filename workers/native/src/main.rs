@@ -11,7 +11,7 @@ static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisable
 const REFUSED: u8 = 78;
 
 fn main() -> ExitCode {
-    match backline_sdk::run(std::env::args().skip(1), rack::Native::default()) {
+    match backline_sdk::run(std::env::args().skip(1), rack::Native) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             eprintln!("backline-worker: {refusal}");

@@ -16,7 +16,6 @@ const WARM_BLOCKS: usize = 16;
 const MAX_INPUTS: usize = MAX_PORTS + MAX_PARAMS;
 
 /// The catalogue.
-#[derive(Default)]
 pub struct Native;
 
 fn setup<'r>(record: &'r ModuleRecord, rate_hz: f32, entry: &Entry) -> Setup<'r> {
