@@ -13,7 +13,7 @@ use backline_abi::wake;
 use backline_abi::words::{copy_words, load_words, store_samples, store_words};
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed},
+    Ordering::{Acquire, Relaxed, Release},
     fence,
 };
 
@@ -119,6 +119,10 @@ fn render_module(
     if last != NEVER && last != block_before(block) {
         catch_up(view, mine, word, last, block);
     }
+    // Release fence: whoever sees a word of what is written from here on (line, outputs, state) also sees the
+    // commits and the announcement before it (pairs with the fences of those who copy: `roster::take_over`,
+    // `source`).
+    fence(Release);
     let words = view.own().words();
     let memory = &mine.memory;
     let state = &mut scratch.state[..memory.state_words];

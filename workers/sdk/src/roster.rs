@@ -5,7 +5,7 @@
 use crate::attach::View;
 use crate::prepare;
 use crate::rack::Rack;
-use backline_abi::commit::{self, Commit, NEVER, next_block, parity};
+use backline_abi::commit::{self, Commit, NEVER, parity};
 use backline_abi::layout::{MAX_CONNECTIONS, MAX_MODULES, ModuleMemory};
 use backline_abi::plan::{Location, ModuleRecord, Plan};
 use backline_abi::words::copy_words;
@@ -200,8 +200,9 @@ fn is_ours(view: &View, memory: &ModuleMemory, lease: u32) -> bool {
 /// `lease`. False if there is nothing to copy: it never played, or its old place holds somebody else by now.
 ///
 /// The old worker may be dead (nothing changes any more) or still running: then the commit word is read again
-/// after the copy. One block further is harmless (it went into the other copies, and a line is append-only);
-/// more than one, and the copy is tried anew. Real-time safe.
+/// after the copy. If it has moved on, the copy is tried anew: whoever has committed N + 1 may be writing over
+/// N. It cannot go on for long, because a worker looks at the places before each module it renders.
+/// Real-time safe.
 fn take_over(view: &View, memory: &ModuleMemory, lease: u32, previous: Location) -> bool {
     let Some(old) = view.arenas().get(previous.slot as usize) else { return false };
     let (Some(theirs), Some(ours)) = (old.commit_word(memory.commit), view.own().commit_word(memory.commit))
@@ -219,10 +220,10 @@ fn take_over(view: &View, memory: &ModuleMemory, lease: u32, previous: Location)
         copy_words(&from[state..state + memory.state_words], &to[state..]);
         copy_words(&from[outputs..outputs + memory.output_words], &to[outputs..]);
         copy_words(&from[memory.line..memory.line + memory.line_words], &to[memory.line..]);
-        // Acquire fence: the words above are read before the commit is read again (pairs with `publish`).
+        // Acquire fence: the words above are read before the commit is read again (pairs with the fence in
+        // `block::render_module`).
         fence(Acquire);
-        let after = commit::observe(theirs);
-        if after.lease == seen.lease && (after.block == seen.block || after.block == next_block(seen.block)) {
+        if commit::observe(theirs) == seen {
             commit::publish(ours, Commit { lease, block: seen.block });
             return true;
         }
