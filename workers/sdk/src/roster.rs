@@ -216,9 +216,12 @@ fn take_over(view: &View, memory: &ModuleMemory, lease: u32, previous: Location)
             return false;
         }
         let copy = parity(seen.block);
-        let (state, outputs) = (memory.states[copy], memory.outputs[copy]);
+        let state = memory.states[copy];
         copy_words(&from[state..state + memory.state_words], &to[state..]);
-        copy_words(&from[outputs..outputs + memory.output_words], &to[outputs..]);
+        // Both: a feedback cable or a consumer that is late still hears the block before.
+        for outputs in memory.outputs {
+            copy_words(&from[outputs..outputs + memory.output_words], &to[outputs..]);
+        }
         copy_words(&from[memory.line..memory.line + memory.line_words], &to[memory.line..]);
         // Acquire fence: the words above are read before the commit is read again (pairs with the fence in
         // `block::render_module`).
