@@ -7,7 +7,7 @@ use crate::roster::{Mine, Roster};
 use crate::source::{Gathered, Interruption};
 use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{self, Commit, NEVER, block_before, parity};
-use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK};
+use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, ModuleMemory};
 use backline_abi::plan::MAX_CHANNELS;
 use backline_abi::wake;
 use backline_abi::words::{copy_words, load_words, store_samples, store_words};
@@ -50,6 +50,11 @@ impl Scratch {
         };
         scratch.events.resize(EVENTS_PER_BLOCK, Event { instance: 1, offset_frames: 0, kind: 0, value: 0.0 });
         scratch
+    }
+
+    /// Whether a module with this memory can be rendered here. Real-time safe.
+    pub fn has_room_for(memory: &ModuleMemory, block_frames: usize) -> bool {
+        memory.state_words <= MAX_STATE_WORDS && memory.output_words <= MAX_OUTPUTS * MAX_CHANNELS * block_frames
     }
 
     /// Copies what is announced as `block`, `None` if that announcement is gone already.

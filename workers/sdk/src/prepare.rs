@@ -2,6 +2,7 @@
 //! ring. Real-time safe: a module's memory is already there, already touched.
 
 use crate::attach::View;
+use crate::block::Scratch;
 use crate::rack::Rack;
 use backline_abi::commit::{self, Commit, NEVER};
 use backline_abi::layout::{Answer, Assignment, ModuleMemory, assignment, status};
@@ -21,10 +22,7 @@ pub fn drain(view: &View, rack: &mut impl Rack, state: &mut [u32]) -> Result<(),
         let Some(assigned) = assignments.try_pop()? else { break };
         let taken_ns = now_ns();
         let status = perform(view, rack, state, &assigned);
-        answer(
-            view,
-            Answer { ticket: assigned.ticket, status, taken_ns, done_ns: now_ns(), reserved: [0; 10] },
-        );
+        answer(view, Answer { ticket: assigned.ticket, status, taken_ns, done_ns: now_ns(), reserved: [0; 10] });
     }
     Ok(())
 }
@@ -45,6 +43,15 @@ fn perform(view: &View, rack: &mut impl Rack, state: &mut [u32], assigned: &Assi
     }
 }
 
+/// Where the module of `record` lies in our arena; `None` if it does not fit the arena, the room for rendering,
+/// or what its type needs. No module is set up or rendered that did not pass here. Real-time safe.
+pub fn fitting_memory(view: &View, rack: &impl Rack, record: &ModuleRecord) -> Option<ModuleMemory> {
+    let block_frames = view.header.block_frames as usize;
+    let memory = ModuleMemory::of(record, block_frames, view.own().words().len())?;
+    let fits = Scratch::has_room_for(&memory, block_frames) && rack.fits(record, view.header.rate_hz as f32);
+    fits.then_some(memory)
+}
+
 /// Writes the state before the first frame into both copies, clears outputs and line, and commits `NEVER`
 /// under `lease`. False if the record does not fit. Real-time safe.
 pub fn set_up(
@@ -56,19 +63,12 @@ pub fn set_up(
 ) -> bool {
     let own = view.own();
     let words = own.words();
-    let rate_hz = view.header.rate_hz as f32;
-    let Some(memory) = ModuleMemory::of(record, view.header.block_frames as usize, words.len()) else {
+    let Some(memory) = fitting_memory(view, rack, record) else { return false };
+    let (Some(state), Some(word)) = (state.get_mut(..memory.state_words), own.commit_word(memory.commit)) else {
         return false;
     };
-    let (Some(state), Some(word)) = (state.get_mut(..memory.state_words), own.commit_word(memory.commit))
-    else {
-        return false;
-    };
-    if !rack.fits(record, rate_hz) {
-        return false;
-    }
     commit::publish(word, Commit { lease: 0, block: NEVER });
-    rack.init(record, rate_hz, state);
+    rack.init(record, view.header.rate_hz as f32, state);
     for copy in memory.states {
         store_words(&words[copy..], state);
     }

@@ -139,7 +139,8 @@ impl Roster {
         if place.slot as usize != view.slot || place.is_nowhere() {
             return;
         }
-        let Some((record, memory)) = module_at(view, entry.cell, entry.instance) else { return };
+        let Some(record) = record_of(view, entry.cell, entry.instance) else { return };
+        let Some(memory) = prepare::fitting_memory(view, rack, &record) else { return };
         if !is_ours(view, &memory, place.lease) {
             let previous = view.control().places[entry.cell as usize].previous();
             if !take_over(view, &memory, place.lease, previous) {
@@ -149,7 +150,7 @@ impl Roster {
         }
         let first_cable = self.cables.len();
         for cable in self.plan.inputs_of(&entry) {
-            let source = module_at(view, cable.source_cell, cable.source_instance);
+            let source = source_at(view, cable.source_cell, cable.source_instance);
             let Some((source_record, source_memory)) = source else { continue };
             let channels = source_channels(&source_record);
             self.cables.push(Cable {
@@ -183,11 +184,13 @@ fn source_channels(record: &ModuleRecord) -> usize {
     (record.channels as usize).clamp(1, backline_abi::plan::MAX_CHANNELS)
 }
 
-fn module_at(view: &View, cell: u32, instance: u32) -> Option<(ModuleRecord, ModuleMemory)> {
+fn record_of(view: &View, cell: u32, instance: u32) -> Option<ModuleRecord> {
     let record = view.control().modules.get(cell as usize)?.load();
-    if record.instance != instance {
-        return None;
-    }
+    (record.instance == instance).then_some(record)
+}
+
+fn source_at(view: &View, cell: u32, instance: u32) -> Option<(ModuleRecord, ModuleMemory)> {
+    let record = record_of(view, cell, instance)?;
     let memory = ModuleMemory::of(&record, view.header.block_frames as usize, view.own().words().len())?;
     Some((record, memory))
 }
