@@ -149,7 +149,8 @@ impl Roster {
             view.head().modules_adopted.fetch_add(1, Relaxed);
         }
         let first_cable = self.cables.len();
-        for cable in self.plan.inputs_of(&entry) {
+        // Entries of a garbled plan may all claim all cables; there is room for each once.
+        for cable in self.plan.inputs_of(&entry).iter().take(MAX_CONNECTIONS - first_cable) {
             let source = source_at(view, cable.source_cell, cable.source_instance);
             let Some((source_record, source_memory)) = source else { continue };
             let channels = source_channels(&source_record);
