@@ -109,10 +109,11 @@ impl View {
     }
 }
 
+fn same(what: &'static str, worker: u64, engine: u64) -> Result<(), AttachError> {
+    if worker == engine { Ok(()) } else { Err(AttachError::Mismatch { what, worker, engine }) }
+}
+
 fn check(header: &Header, fingerprint: u64) -> Result<(), AttachError> {
-    let same = |what, worker: u64, engine: u64| {
-        if worker == engine { Ok(()) } else { Err(AttachError::Mismatch { what, worker, engine }) }
-    };
     same("segment magic", MAGIC, header.magic)?;
     same("segment version", ABI_VERSION.into(), header.abi_version.into())?;
     same("control segment size", size_of::<Control>() as u64, header.control_bytes.into())?;
@@ -136,6 +137,8 @@ pub fn attach(call: &Call, fingerprint: u64) -> Result<View, AttachError> {
     let arenas = (0..header.slots as usize)
         .map(|slot| open_arena(&call.name, slot, slot == call.slot))
         .collect::<Result<Vec<_>, _>>()?;
+    // All arenas are mirrors: what is inside ours is inside every other.
+    arenas.iter().try_for_each(|arena| same("arena size", arena.bytes() as u64, header.arena_bytes))?;
     if call.slot >= arenas.len() {
         return Err(AttachError::Usage);
     }
