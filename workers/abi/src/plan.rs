@@ -149,8 +149,8 @@ impl PlanCell {
     /// `plan` has room ([`Plan::with_room`]).
     #[must_use]
     pub fn read(&self, version: u32, plan: &mut Plan) -> bool {
-        // Acquire: pairs with the last store in `write`.
-        if self.version.load(Acquire) != version {
+        // Acquire: pairs with the last store in `write`. 0 is no version: it says that somebody is writing.
+        if version == 0 || self.version.load(Acquire) != version {
             return false;
         }
         let counts = self.counts.load();
