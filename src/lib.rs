@@ -20,7 +20,7 @@
 //! | 6 | [`cycle`] | commits of the sinks | one block of the mix, guarded | audio |
 //! | 7 | [`output`] | the mix | a device, a timer, a file | audio |
 //!
-//! [`control`] is the thread where steps 1 to 4 meet; [`cli`] and [`bench`] are what a person starts. Beside
+//! [`control`] is the thread where steps 1 to 4 meet; [`cli`] and [`mod@bench`] are what a person starts. Beside
 //! the flow: [`supervise`] (processes), [`session`] (what outlives a command), [`rt`] (rules of audio threads).
 //! Vocabulary, open to all: [`command`], [`config`], [`rt`], [`nearest`], [`pattern`], and the crate
 //! `backline_abi`, which is the shared memory both sides stand on.

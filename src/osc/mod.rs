@@ -17,7 +17,7 @@
 //! - [`socket`] receives into one buffer (`holder` finds who has its port);
 //! - [`guard`] walks it without recursion before any library sees it;
 //! - [`mod@decode`] flattens bundles, with [`time`] for their tags;
-//! - [`verbs`] lists every address, [`args`] reads arguments, [`names`] and [`pattern`] judge ids;
+//! - [`verbs`] lists every address, [`args`] reads arguments, [`names`] and [`crate::pattern`] judge ids;
 //! - [`text`] and [`score`] write the same messages as words, so they pass the same checks;
 //! - [`schedule`] keeps what is due later; [`refusal`] has the words of every refusal;
 //! - [`reply`] encodes answers, [`limit`] keeps nonsense from being answered without end;

@@ -54,7 +54,8 @@ impl Scratch {
 
     /// Whether a module with this memory can be rendered here. Real-time safe.
     pub fn has_room_for(memory: &ModuleMemory, block_frames: usize) -> bool {
-        memory.state_words <= MAX_STATE_WORDS && memory.output_words <= MAX_OUTPUTS * MAX_CHANNELS * block_frames
+        memory.state_words <= MAX_STATE_WORDS
+            && memory.output_words <= MAX_OUTPUTS * MAX_CHANNELS * block_frames
     }
 
     /// Copies what is announced as `block`, `None` if that announcement is gone already.

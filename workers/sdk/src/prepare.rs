@@ -22,7 +22,10 @@ pub fn drain(view: &View, rack: &mut impl Rack, state: &mut [u32]) -> Result<(),
         let Some(assigned) = assignments.try_pop()? else { break };
         let taken_ns = now_ns();
         let status = perform(view, rack, state, &assigned);
-        answer(view, Answer { ticket: assigned.ticket, status, taken_ns, done_ns: now_ns(), reserved: [0; 10] });
+        answer(
+            view,
+            Answer { ticket: assigned.ticket, status, taken_ns, done_ns: now_ns(), reserved: [0; 10] },
+        );
     }
     Ok(())
 }
@@ -64,7 +67,8 @@ pub fn set_up(
     let own = view.own();
     let words = own.words();
     let Some(memory) = fitting_memory(view, rack, record) else { return false };
-    let (Some(state), Some(word)) = (state.get_mut(..memory.state_words), own.commit_word(memory.commit)) else {
+    let (Some(state), Some(word)) = (state.get_mut(..memory.state_words), own.commit_word(memory.commit))
+    else {
         return false;
     };
     commit::publish(word, Commit { lease: 0, block: NEVER });
