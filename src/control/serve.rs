@@ -9,7 +9,7 @@ use super::Conductor;
 use super::apply::Moment;
 use crate::command::{Arg, Command, Due, Reply, Request};
 use crate::config::Settings;
-use crate::osc::{ArrivalClock, Decoded, Listener, ReplyLimit, Schedule, decode, encode};
+use crate::osc::{ClockPair, Decoded, Listener, ReplyLimit, Schedule, decode, encode};
 use backline_abi::wake::now_ns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::SocketAddr;
@@ -43,6 +43,7 @@ pub struct ServeCounts {
 /// The loop's own state.
 pub struct Server {
     listener: Listener,
+    clocks: ClockPair,
     early: Schedule<Later>,
     at_due: Schedule<Later>,
     limit: ReplyLimit,
@@ -58,6 +59,7 @@ impl Server {
         let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
         Self {
             listener,
+            clocks: ClockPair::default(),
             early: Schedule::default(),
             at_due: Schedule::default(),
             limit: ReplyLimit::default(),
@@ -99,7 +101,7 @@ impl Server {
     fn receive(&mut self, conductor: &mut Conductor) -> bool {
         let (sender, clock) = match self.listener.receive() {
             Ok(Some((packet, sender))) => {
-                let clock = ArrivalClock::at(now_ns());
+                let clock = self.clocks.arrival(now_ns);
                 decode(packet, &clock, &mut self.decoded);
                 (sender, clock)
             }

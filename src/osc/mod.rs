@@ -55,4 +55,4 @@ pub use refusal::{Reason, Refusal};
 pub use reply::{TooBig, encode, parse_reply};
 pub use schedule::{Full, Schedule};
 pub use socket::{ListenError, Listener};
-pub use time::ArrivalClock;
+pub use time::{ArrivalClock, ClockPair};

@@ -37,6 +37,59 @@ impl ArrivalClock {
     }
 }
 
+/// How well the distance of the two clocks is wanted: a small part of a sample.
+const GOOD_PAIR_NS: u64 = 1_000;
+/// Readings for one packet; an interrupted one is repeated.
+const MOST_READINGS: usize = 4;
+/// A distance that has changed by more than this was changed by somebody: the wall clock was stepped.
+const STEP_NS: u64 = 5_000;
+
+/// The distance between the two clocks, steady from packet to packet.
+///
+/// On Linux both clocks run at the same, adjusted speed, so only a step changes their distance. Measured anew
+/// for each packet it would jitter, and events of two packets would fall a sample nearer or farther than their
+/// tags say.
+#[derive(Debug, Default)]
+pub struct ClockPair {
+    wall_minus_mono_ns: Option<u64>,
+}
+
+impl ClockPair {
+    /// Both clocks now.
+    pub fn arrival(&mut self, mono_now_ns: impl Fn() -> u64) -> ArrivalClock {
+        self.pair(mono_now_ns, || ArrivalClock::at(0).wall_unix_ns)
+    }
+
+    fn pair(&mut self, mono_now_ns: impl Fn() -> u64, wall_now_ns: impl Fn() -> u64) -> ArrivalClock {
+        let (measured_ns, width_ns) = measure(&mono_now_ns, wall_now_ns);
+        let distance_ns = match self.wall_minus_mono_ns {
+            Some(known_ns) if known_ns.abs_diff(measured_ns) <= STEP_NS + width_ns => known_ns,
+            _ => measured_ns,
+        };
+        self.wall_minus_mono_ns = Some(distance_ns);
+        let mono_ns = mono_now_ns();
+        ArrivalClock { wall_unix_ns: mono_ns.saturating_add(distance_ns), mono_ns }
+    }
+}
+
+/// The distance, and how long it took to read: the wall clock was read somewhere between two readings of the
+/// other, and nobody knows where.
+fn measure(mono_now_ns: impl Fn() -> u64, wall_now_ns: impl Fn() -> u64) -> (u64, u64) {
+    let mut best = (0, u64::MAX);
+    for _ in 0..MOST_READINGS {
+        let before_ns = mono_now_ns();
+        let wall_ns = wall_now_ns();
+        let width_ns = mono_now_ns().saturating_sub(before_ns);
+        if width_ns < best.1 {
+            best = (wall_ns.saturating_sub(before_ns + width_ns / 2), width_ns);
+        }
+        if width_ns <= GOOD_PAIR_NS {
+            break;
+        }
+    }
+    best
+}
+
 /// A time tag as seen from the arrival of its packet; the greater is the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum When {
@@ -76,6 +129,53 @@ impl When {
                 Err(Reason::TooFarAhead { ahead_s })
             }
             Ok(ahead_ns) => Ok((Due::At(clock.mono_ns.saturating_add(ahead_ns)), None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Two clocks of which reading takes time, and every seventh time much of it.
+    struct Machine {
+        readings: Cell<u64>,
+        true_ns: Cell<u64>,
+        distance_ns: u64,
+    }
+
+    impl Machine {
+        fn new(distance_ns: u64) -> Self {
+            Self { readings: Cell::new(0), true_ns: Cell::new(1_000_000), distance_ns }
+        }
+
+        fn mono_ns(&self) -> u64 {
+            let count = self.readings.replace(self.readings.get() + 1);
+            let took_ns = if count % 7 == 6 { 3_000_000 } else { 20 + count * 37 % 150 };
+            self.true_ns.replace(self.true_ns.get() + took_ns)
+        }
+
+        fn distance_seen_by(&self, clocks: &mut ClockPair) -> u64 {
+            let arrival = clocks.pair(|| self.mono_ns(), || self.mono_ns() + self.distance_ns);
+            arrival.wall_unix_ns - arrival.mono_ns
+        }
+    }
+
+    #[test]
+    fn packets_that_come_one_after_another_meet_the_same_distance_of_the_clocks() {
+        let (machine, mut clocks) = (Machine::new(77_000_000_000), ClockPair::default());
+        let first = machine.distance_seen_by(&mut clocks);
+        assert!(first.abs_diff(machine.distance_ns) <= GOOD_PAIR_NS, "{first}");
+        assert!((0..10_000).all(|_| machine.distance_seen_by(&mut clocks) == first));
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_noticed_at_once() {
+        let mut clocks = ClockPair::default();
+        for distance_ns in [77_000_000_000, 78_000_000_000, 77_999_000_000] {
+            let seen = Machine::new(distance_ns).distance_seen_by(&mut clocks);
+            assert!(seen.abs_diff(distance_ns) <= GOOD_PAIR_NS, "{seen}");
         }
     }
 }
