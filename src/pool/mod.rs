@@ -196,10 +196,10 @@ impl Pool {
                     self.slots[slot].pid = pid;
                     self.slots[slot].spawned += 1;
                 }
-                Notice::NotSpawned { slot, cause } => self.bury(slot, cause.to_string()),
-                Notice::Exited { slot, cause, .. } => {
+                Notice::NotSpawned { slot, cause } => self.bury(slot, cause.to_string(), false),
+                Notice::Exited { slot, cause, was_killed, .. } => {
                     self.reaped += 1;
-                    self.bury(slot, cause);
+                    self.bury(slot, cause, was_killed);
                     dead.push(slot);
                 }
             }
@@ -210,11 +210,12 @@ impl Pool {
         dead
     }
 
-    fn bury(&mut self, slot: usize, cause: String) {
+    /// A process is dead. One that somebody killed before it was ready is no failed start.
+    fn bury(&mut self, slot: usize, cause: String, was_killed: bool) {
         let entry = &mut self.slots[slot];
         tracing::warn!(slot, pid = entry.pid, cause, "worker ended");
-        let was_ready = entry.state.is_usable() || entry.state == State::Condemned;
-        entry.failed_starts = if was_ready { 0 } else { entry.failed_starts + 1 };
+        let is_innocent = was_killed || entry.state.is_usable() || entry.state == State::Condemned;
+        entry.failed_starts = if is_innocent { 0 } else { entry.failed_starts + 1 };
         entry.pid = 0;
         entry.unanswered_since = None;
         entry.last_cause = Some(cause);

@@ -45,7 +45,8 @@ pub enum Event {
     Released,
     /// It broke the contract: an impossible index, no answer.
     BrokeContract,
-    /// It is dead. Starts that failed in a row, this one included; 0 if it had been ready.
+    /// It is dead. Starts that failed in a row, this one included; 0 if it had been ready or was killed by
+    /// somebody else.
     Exited {
         /// Failed starts in a row.
         failed_starts: u32,

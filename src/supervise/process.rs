@@ -63,6 +63,8 @@ pub enum Notice {
         pid: u32,
         /// How, in words.
         cause: String,
+        /// Whether somebody else ended it, by a signal that no fault of its own raises.
+        was_killed: bool,
     },
 }
 
@@ -181,7 +183,12 @@ impl Keeper {
                     let charge = self.children.swap_remove(index);
                     // Whatever it started shares its group and goes with it.
                     let _ = kill_process_group(group_of(charge.pid), Signal::KILL);
-                    self.tell(Notice::Exited { slot: charge.slot, pid: charge.pid, cause: cause_of(status) });
+                    self.tell(Notice::Exited {
+                        slot: charge.slot,
+                        pid: charge.pid,
+                        cause: cause_of(status),
+                        was_killed: was_killed(status),
+                    });
                 }
                 _ => index += 1,
             }
@@ -212,6 +219,11 @@ impl Keeper {
 fn group_of(pid: u32) -> Pid {
     // A child's pid is positive, and the group has its number: `process_group(0)`.
     Pid::from_raw(pid as i32).unwrap_or(Pid::INIT)
+}
+
+fn was_killed(status: ExitStatus) -> bool {
+    let outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP].map(Signal::as_raw);
+    status.signal().is_some_and(|signal| outside.contains(&signal))
 }
 
 fn cause_of(status: ExitStatus) -> String {
