@@ -53,6 +53,7 @@ fn code_for(error: &anyhow::Error) -> Exit {
     use crate::osc::ListenError;
     use crate::output::device_error::DeviceError;
     use crate::pool::warmup::StartError;
+    use crate::session::SessionError;
     use backline_abi::segment::SegmentError;
     error
         .chain()
@@ -62,6 +63,13 @@ fn code_for(error: &anyhow::Error) -> Exit {
                     ListenError::PortInUse { .. } => Exit::Busy,
                     ListenError::NotPermitted { .. } => Exit::NoPermission,
                     ListenError::Unusable { .. } => Exit::Failure,
+                });
+            }
+            if let Some(refused) = cause.downcast_ref::<SessionError>() {
+                return Some(match refused {
+                    SessionError::InUse { .. } => Exit::Busy,
+                    SessionError::BadName(_) => Exit::Usage,
+                    SessionError::Lock { .. } => Exit::Failure,
                 });
             }
             let is_memory = cause.is::<SegmentError>()

@@ -79,7 +79,6 @@ impl Server {
             }
         }
         self.perform_due(conductor);
-        conductor.network = self.counts;
         if now_ns() >= self.tended_ns + TEND_NS {
             self.tended_ns = now_ns();
             conductor.tend_pool();
@@ -155,6 +154,7 @@ impl Server {
             self.early.clear();
             self.at_due.clear();
         }
+        conductor.network = self.counts;
         for reply in conductor.apply(request, moment) {
             self.answer(&reply, sender);
         }

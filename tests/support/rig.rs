@@ -188,6 +188,11 @@ impl Rig {
         self.ended()
     }
 
+    /// Waits for the end of an engine that was killed, and leaves what it left.
+    pub fn reap(mut self) {
+        end_of(&mut self.child);
+    }
+
     fn ended(mut self) -> Ended {
         let code = end_of(&mut self.child).code();
         until_nothing_is_left_of(self.pid);
