@@ -131,15 +131,17 @@ fn workers_die_with_a_killed_engine_and_its_segments_are_swept() {
 }
 
 #[test]
-fn a_missing_worker_program_is_named_with_the_remedy() {
-    let mut command = backline();
-    command
-        .args(["run", "--audio", "null", "--listen", "127.0.0.1:0"])
-        .env("BACKLINE_WORKER", "/no/such/worker");
-    let ended = output(command);
-    let said = stderr(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(said.contains("worker"), "{said}");
+fn a_worker_program_that_is_missing_or_is_none_is_named() {
+    for (program, words) in
+        [("/no/such/worker", "/no/such/worker"), ("/etc/passwd", "worker 0 could not be started")]
+    {
+        let mut command = backline();
+        command.args(["run", "--audio", "null", "--listen", "127.0.0.1:0"]).env("BACKLINE_WORKER", program);
+        let ended = output(command);
+        let said = stderr(&ended);
+        assert!(matches!(ended.status.code(), Some(1 | 77)), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]

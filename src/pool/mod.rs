@@ -57,8 +57,15 @@ pub struct Pool {
 
 /// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
 pub fn worker_program() -> std::io::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("BACKLINE_WORKER") {
-        return Ok(path.into());
+    if let Some(path) = std::env::var_os("BACKLINE_WORKER").map(PathBuf::from) {
+        let is_there = path.is_file();
+        let missing = || {
+            std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                format!("BACKLINE_WORKER names {}, which is no file", path.display()),
+            )
+        };
+        return is_there.then(|| path.clone()).ok_or_else(missing);
     }
     let own = std::env::current_exe()?;
     // Tests and benches live one folder further down than the programs they start.
@@ -196,7 +203,10 @@ impl Pool {
                     self.slots[slot].pid = pid;
                     self.slots[slot].spawned += 1;
                 }
-                Notice::NotSpawned { slot, cause } => self.bury(slot, cause.to_string(), false),
+                Notice::NotSpawned { slot, cause } => {
+                    self.bury(slot, format!("could not be started ({cause})"), false);
+                    dead.push(slot);
+                }
                 Notice::Exited { slot, cause, was_killed, .. } => {
                     self.reaped += 1;
                     self.bury(slot, cause, was_killed);
