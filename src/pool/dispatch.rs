@@ -7,7 +7,7 @@
 use super::Pool;
 use super::rig::Rig;
 use backline_abi::layout::{Answer, Assignment, assignment, status};
-use backline_abi::ring::{Consumer, Full, Garbled, Producer};
+use backline_abi::ring::{CAPACITY, Consumer, Full, Garbled, Producer};
 use backline_abi::wake::{self, now_ns};
 use std::sync::atomic::{AtomicU32, Ordering::Acquire};
 use std::time::Instant;
@@ -59,12 +59,14 @@ impl Conversation {
         self.last_heard != self.next_ticket
     }
 
-    /// Reads all answers there are; the last one comes back.
+    /// Reads the answers there are, a ring full at most: a worker that keeps scribbling on its tail would never
+    /// let us go. The last one comes back.
     pub fn hear(&mut self, rig: &Rig, slot: usize) -> Result<Option<Answer>, Garbled> {
         let head = rig.head(slot);
         let mut replies = Consumer::<Answer>::new(&head.replies, &head.replies_tail.word, &self.replies_head);
         let mut last = None;
-        while let Some(answer) = replies.try_pop()? {
+        for _ in 0..CAPACITY {
+            let Some(answer) = replies.try_pop()? else { break };
             self.last_heard = answer.ticket;
             last = Some(answer);
         }
