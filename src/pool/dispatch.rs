@@ -73,6 +73,14 @@ impl Conversation {
         Ok(last)
     }
 
+    /// A new process is in the slot: it owes no answer, and goes on where the dead one's tail stands, wherever
+    /// that one left it.
+    pub fn start_over(&mut self, rig: &Rig, slot: usize) {
+        let head = rig.head(slot);
+        Consumer::<Answer>::new(&head.replies, &head.replies_tail.word, &self.replies_head).skip_all();
+        self.last_heard = self.next_ticket;
+    }
+
     fn send(&mut self, rig: &Rig, slot: usize, assigned: Assignment) -> Result<u32, Full<Assignment>> {
         let ring = &rig.control().rings[slot];
         let head = &rig.head(slot).assignments_head.word;

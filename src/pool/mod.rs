@@ -202,6 +202,7 @@ impl Pool {
                 Notice::Spawned { slot, pid } => {
                     self.slots[slot].pid = pid;
                     self.slots[slot].spawned += 1;
+                    self.slots[slot].talk.start_over(&self.rig, slot);
                 }
                 Notice::NotSpawned { slot, cause } => {
                     self.bury(slot, format!("could not be started ({cause})"), false);
