@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// A worker that has not answered for this long is condemned.
 const SILENCE_LIMIT: Duration = Duration::from_secs(1);
 
+/// More than any frame of any module costs, ns.
+const DEAREST_NS: f64 = 1e6;
+
 /// One worker slot as control knows it.
 pub struct Slot {
     /// Core its worker is pinned to.
@@ -132,10 +135,12 @@ impl Pool {
     pub fn price_ns(&self, type_index: usize, channels: usize) -> f64 {
         let frames = f64::from(self.rig.header.block_frames);
         let ready = (0..self.slots.len()).filter(|slot| self.slots[*slot].state.is_usable());
-        let prices = ready.map(|slot| {
+        let measured = ready.map(|slot| {
             let bits = self.rig.head(slot).prices[type_index.min(MAX_TYPES - 1)].load(Relaxed);
-            f64::from(f32::from_bits(bits)).clamp(0.0, 1e6)
+            f64::from(f32::from_bits(bits))
         });
+        // What is no price was scribbled, and says nothing.
+        let prices = measured.filter(|price_ns| (0.0..=DEAREST_NS).contains(price_ns));
         // The cheapest worker's figure: the others were disturbed while they measured.
         prices.min_by(f64::total_cmp).unwrap_or(0.0) * frames * channels as f64
     }
