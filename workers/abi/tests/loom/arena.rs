@@ -45,9 +45,9 @@ pub fn loaded(row: &[AtomicU32; WORDS]) -> [u32; WORDS] {
 }
 
 impl Arena {
-    /// Holds `block` under `lease`; the other copies hold the block before.
+    /// Holds `block` under `lease`, in both copies.
     pub fn at(lease: u32, block: u32) -> Self {
-        let copies = || [row(0), row(0)].map(|_| row(block));
+        let copies = || [row(block), row(block)];
         Self { commit: AtomicU64::new(Commit { lease, block }.pack()), states: copies(), outputs: copies() }
     }
 

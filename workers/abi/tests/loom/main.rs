@@ -2,10 +2,10 @@
 //! `RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p backline-abi --release --test loom`.
 //!
 //! Rings, commit words and record copies are the shipped code. The worker loop is not, because it stands on
-//! mapped memory, which loom cannot see; its order of operations is repeated here with the shipped commit
-//! words and copies, and has to be kept like it: [`arena::Arena::render`] is the SDK's `block::render_module`,
-//! [`arena::Arena::take_over`] its `roster::take_over`, [`arena::Arena::hear`] its `source::gather`, [`arena::Arena::set_up`] its
-//! `prepare::set_up`. Where a fence matters, a second model leaves it out and must fail.
+//! mapped memory, which loom cannot see; its order of operations is repeated in [`arena::Arena`] with the
+//! shipped commit words and copies, and has to be kept like it: `render` is the SDK's `block::render_module`,
+//! `take_over` its `roster::take_over`, `hear` its `source::gather`, `set_up` its `prepare::set_up`. Where a
+//! fence matters, a second model leaves it out and must fail.
 //!
 //! Loom never lets a load see a store of the future, so no model here would notice if the ring's consumer freed
 //! a slot before it had read it; that `head` is stored with Release is for the reader to check.
@@ -21,6 +21,7 @@ use loom::thread;
 
 /// Preemptions of one run.
 const PREEMPTIONS: usize = 3;
+
 /// Who begins. Loom remembers one access to a word only, so a store does not race with another thread's load
 /// if the storing thread has loaded the word itself in between; with both beginnings all races are found.
 type IsSwapped = bool;
