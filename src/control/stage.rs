@@ -39,12 +39,14 @@ impl Conductor {
         true
     }
 
-    /// Sends the audio thread to the core of the worker that plays the first sink: the last commit of a block is
-    /// then a hand-over inside a core (2 us) and not one across (30 to 40). A refusal costs only that.
+    /// Sends the audio thread to the core of the worker that plays the first sink (or, without one, the first
+    /// module): the last commit of a block is then a hand-over inside a core (2 us) and not one across (30 to 40).
+    /// It must be somewhere: left free, the kernel moves it to the other core whenever a pinned worker wakes it.
+    /// A refusal costs only that.
     fn send_audio_thread_to(&mut self, plan: &Plan) {
         let tid = self.report.thread_id.load(Relaxed);
         let sink = plan.entries.iter().find(|entry| entry.is_sink != 0);
-        let placed = sink.and_then(|sink| self.cells.get(sink.instance));
+        let placed = sink.or(plan.entries.first()).and_then(|entry| self.cells.get(entry.instance));
         let core = placed.map(|placed| self.pool.slots()[placed.location.slot as usize].core);
         let (Some(core), Some(tid)) = (core, Pid::from_raw(tid as i32)) else { return };
         if self.audio_core == Some(core) {

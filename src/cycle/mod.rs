@@ -252,11 +252,11 @@ impl Cycle {
         let frames = self.frames.min(out.len() / 2);
         let out = &mut out[..frames * 2];
         let stride = self.rig.header.block_frames as usize;
-        let mut concealed = 0;
+        let (mut concealed, mut silenced) = (0, 0);
         for index in 0..self.plan.sinks.len() {
             let sink = self.plan.sinks[index];
             match committed(&self.rig, &sink, self.block) {
-                Some(planes) => self.tails.mix(&sink, planes, stride, out),
+                Some(planes) => silenced += self.tails.mix(&sink, planes, stride, out),
                 None => {
                     self.tails.conceal(&sink);
                     concealed += 1;
@@ -264,7 +264,7 @@ impl Cycle {
             }
         }
         self.tails.ramp_down(out);
-        let silenced = self.guard.apply(out);
+        silenced += self.guard.apply(out);
         self.frame += frames as u64;
         self.count(concealed, silenced, frames);
     }

@@ -36,20 +36,28 @@ impl Tails {
         Self { last: vec![(0, [0.0; 2]); MAX_MODULES].into(), ramps: Vec::with_capacity(MAX_RAMPS) }
     }
 
-    /// Adds a sink's two `planes` (`stride` apart) to interleaved `out`. Real-time safe.
-    pub fn mix(&mut self, sink: &Sink, planes: &[AtomicU32], stride: usize, out: &mut [f32]) {
+    /// Adds a sink's two `planes` (`stride` apart) to interleaved `out`; returns the samples that were not
+    /// finite and count as silence, so that one sink cannot spoil the others. Real-time safe.
+    pub fn mix(&mut self, sink: &Sink, planes: &[AtomicU32], stride: usize, out: &mut [f32]) -> u64 {
         let (Some(left), Some(right)) = (planes.get(..stride), planes.get(stride..2 * stride)) else {
-            return;
+            return 0;
+        };
+        let mut silenced = 0;
+        let mut sane = |word: &AtomicU32| {
+            let sample = f32::from_bits(word.load(Relaxed));
+            silenced += u64::from(!sample.is_finite());
+            if sample.is_finite() { sample } else { 0.0 }
         };
         let mut heard = [0.0; 2];
         for (frame, (left, right)) in out.chunks_exact_mut(2).zip(left.iter().zip(right)) {
-            heard = [f32::from_bits(left.load(Relaxed)), f32::from_bits(right.load(Relaxed))];
+            heard = [sane(left), sane(right)];
             frame[0] += heard[0];
             frame[1] += heard[1];
         }
         if let Some(last) = self.last.get_mut(sink.cell as usize) {
             *last = (sink.instance, heard);
         }
+        silenced
     }
 
     /// A sink has nothing for this block: it fades from its last frame. Real-time safe.

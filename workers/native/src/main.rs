@@ -14,7 +14,9 @@ fn main() -> ExitCode {
     match backline_sdk::run(std::env::args().skip(1), rack::Native) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            eprintln!("backline-worker: {refusal}");
+            let cause =
+                std::error::Error::source(&refusal).map_or_else(String::new, |cause| format!(": {cause}"));
+            eprintln!("backline-worker: {refusal}{cause}");
             ExitCode::from(REFUSED)
         }
     }
