@@ -169,30 +169,33 @@ impl Conductor {
         // Room for the most that this can be; known before anything is changed.
         let patch = self.edited_patch();
         let most = if pattern::is_pattern(target) { patch.modules().len() } else { 1 } * params.len();
-        if !self.events.has_room(most, false) {
+        if !self.events.has_room(self.gathered() + most, false) {
             return Err(EventsFull.into());
         }
         let changes = self.edited_patch().set(target, params)?;
         for (instance, index, value) in changes {
-            self.send(TimedEvent {
-                frame: moment.frame,
-                event: Event { instance, offset_frames: 0, kind: index as u32, value },
-            })?;
+            let event = Event { instance, offset_frames: 0, kind: index as u32, value };
+            self.send(TimedEvent { frame: moment.frame, plan_version: self.plan_version, event })?;
         }
         Ok(vec![Arg::Text(target.to_owned())])
     }
 
     fn gate(&mut self, target: &str, is_on: bool, velocity: f32, moment: Moment) -> Answered {
         let gated = self.edited_patch().gate(target)?;
-        if !self.events.has_room(gated.len(), true) {
+        if !self.events.has_room(self.gathered() + gated.len(), true) {
             return Err(EventsFull.into());
         }
         let kind = if is_on { kind::GATE_ON } else { kind::GATE_OFF };
         for instance in gated {
             let event = Event { instance, offset_frames: 0, kind, value: velocity };
-            self.send(TimedEvent { frame: moment.frame, event })?;
+            self.send(TimedEvent { frame: moment.frame, plan_version: self.plan_version, event })?;
         }
         Ok(vec![Arg::Text(target.to_owned())])
+    }
+
+    /// Events that wait for `/commit`.
+    fn gathered(&self) -> usize {
+        self.draft.as_ref().map_or(0, |draft| draft.events.len())
     }
 
     /// To the audio thread; while edits are gathered, to the draft.
@@ -213,13 +216,18 @@ impl Conductor {
     }
 
     fn commit(&mut self) -> Answered {
+        if self.draft.is_some() && !self.events.has_room(self.gathered(), false) {
+            return Err(EventsFull.into());
+        }
         let draft = self.draft.take().ok_or(Refused::NotBegun)?;
         self.settle(&draft.patch);
         self.patch = draft.patch;
-        self.put_in_force()?;
+        // Sent before their plan, for which they wait: so both are in force in the same block.
+        let plan_version = self.next_plan_version();
         for event in draft.events {
-            self.events.send(event)?;
+            self.events.send(TimedEvent { plan_version, ..event })?;
         }
+        self.put_in_force()?;
         Ok(Vec::new())
     }
 

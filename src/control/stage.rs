@@ -23,7 +23,7 @@ impl Conductor {
             tracing::error!("the audio thread takes no new plan; the edit is in force when it goes on");
             return false;
         };
-        self.plan_version = self.plan_version.wrapping_add(1).max(1);
+        self.plan_version = self.next_plan_version();
         let (plan, all) = self.plan();
         self.rig().control().plans[buffer as usize].write(self.plan_version, &plan);
         let is_sink = |entry: &PlanEntry| entry.is_sink != 0;
@@ -58,6 +58,11 @@ impl Conductor {
             Ok(()) => self.audio_core = Some(core),
             Err(cause) => tracing::warn!(core, %cause, "the audio thread cannot be pinned"),
         }
+    }
+
+    /// What the plan that is staged next will be called; 0 is the empty plan.
+    pub(super) fn next_plan_version(&self) -> u32 {
+        self.plan_version.wrapping_add(1).max(1)
     }
 
     fn plan_buffer(&mut self) -> Option<u32> {

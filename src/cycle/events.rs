@@ -20,6 +20,8 @@ pub const RESERVED_FOR_GATES: usize = 2_048;
 pub struct TimedEvent {
     /// Frames since the engine started.
     pub frame: u64,
+    /// Version of the plan that holds its module: the event waits until that plan, or a later one, is in force.
+    pub plan_version: u32,
     /// What happens to whom; `offset_frames` is filled in here.
     pub event: Event,
 }
@@ -101,11 +103,17 @@ impl EventSender {
 }
 
 impl EventQueue {
-    /// The events of the block of `frames` from `first_frame` on, sorted by instance, frame and arrival.
-    /// What is beyond a block's room waits for the next one and is counted. Real-time safe.
-    pub fn due(&mut self, first_frame: u64, frames: u32, report: &AudioReport) -> &[Event] {
+    /// The events of the block of `frames` from `first_frame` on, sorted by instance, frame and arrival, when
+    /// plan `in_force` is in force. What presumes a later plan, or is beyond a block's room, waits for the next
+    /// one; the latter is counted. Real-time safe.
+    pub fn due(&mut self, in_force: u32, first_frame: u64, frames: u32, report: &AudioReport) -> &[Event] {
         while self.waiting.len() < CAPACITY {
-            let Ok(TimedEvent { frame, event }) = self.ring.pop() else { break };
+            // Control may have staged a plan and sent this after we looked for plans and before we look here.
+            let Ok(TimedEvent { plan_version, .. }) = self.ring.peek() else { break };
+            if !is_at_least(in_force, *plan_version) {
+                break;
+            }
+            let Ok(TimedEvent { frame, event, .. }) = self.ring.pop() else { break };
             self.waiting.push(Waiting { frame: frame.max(first_frame), arrival: self.arrivals, event });
             self.arrivals += 1;
         }
@@ -127,12 +135,35 @@ impl EventQueue {
     }
 }
 
+/// Whether plan `version` is `wanted` or a later one; versions wrap.
+fn is_at_least(version: u32, wanted: u32) -> bool {
+    version.wrapping_sub(wanted) < u32::MAX / 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn event(instance: u32, kind: u32, frame: u64) -> TimedEvent {
-        TimedEvent { frame, event: Event { instance, offset_frames: 0, kind, value: 0.0 } }
+        let event = Event { instance, offset_frames: 0, kind, value: 0.0 };
+        TimedEvent { frame, plan_version: 0, event }
+    }
+
+    #[test]
+    fn an_event_waits_for_the_plan_that_holds_its_module_and_nobody_overtakes_it() {
+        let (mut sender, mut queue) = events();
+        let report = AudioReport::default();
+        let gate = TimedEvent { plan_version: 3, ..event(9, kind::GATE_ON, 0) };
+        for timed in [event(1, 0, 0), gate, event(1, 1, 0)] {
+            sender.send(timed).expect("room");
+        }
+        let mut kinds = |version, frame| -> Vec<u32> {
+            queue.due(version, frame, 64, &report).iter().map(|event| event.kind).collect()
+        };
+        assert_eq!(kinds(2, 0), [0]);
+        assert_eq!(kinds(2, 64), [0; 0]);
+        assert_eq!(kinds(4, 128), [1, kind::GATE_ON]);
+        assert!(is_at_least(1, u32::MAX), "versions wrap");
     }
 
     #[test]
@@ -142,12 +173,12 @@ mod tests {
         for timed in [event(2, 0, 70), event(1, 5, 3), event(1, 6, 3), event(1, 7, 0)] {
             sender.send(timed).expect("room");
         }
-        let block = queue.due(0, 64, &report);
+        let block = queue.due(0, 0, 64, &report);
         assert_eq!(
             block.iter().map(|e| (e.kind, e.offset_frames)).collect::<Vec<_>>(),
             [(7, 0), (5, 3), (6, 3)]
         );
-        let block = queue.due(64, 64, &report);
+        let block = queue.due(0, 64, 64, &report);
         assert_eq!(block.iter().map(|e| (e.instance, e.offset_frames)).collect::<Vec<_>>(), [(2, 6)]);
     }
 
@@ -163,7 +194,7 @@ mod tests {
         sender.send(event(1, kind::GATE_ON, 0)).expect("room is reserved for gates");
         let mut received = 0;
         for block in 0..20 {
-            received += queue.due(block * 64, 64, &report).len();
+            received += queue.due(0, block * 64, 64, &report).len();
         }
         assert_eq!(received, sent + 1);
         assert!(report.deferred_events.load(Relaxed) > 0);

@@ -154,7 +154,7 @@ impl Cycle {
         cell.header.store(&BlockHeader { block: 0, ..header });
         // Release fence: whoever sees an event of this block also sees that the old announcement is void.
         fence(Release);
-        let events = self.events.due(self.frame, self.frames as u32, &self.report);
+        let events = self.events.due(self.plan.version, self.frame, self.frames as u32, &self.report);
         for (shared, event) in cell.events.iter().zip(events) {
             shared.store(event);
         }
