@@ -175,7 +175,7 @@ impl Conductor {
         let changes = self.edited_patch().set(target, params)?;
         for (instance, index, value) in changes {
             let event = Event { instance, offset_frames: 0, kind: index as u32, value };
-            self.send(TimedEvent { frame: moment.frame, plan_version: self.plan_version, event })?;
+            self.send(moment.frame, event)?;
         }
         Ok(vec![Arg::Text(target.to_owned())])
     }
@@ -188,7 +188,7 @@ impl Conductor {
         let kind = if is_on { kind::GATE_ON } else { kind::GATE_OFF };
         for instance in gated {
             let event = Event { instance, offset_frames: 0, kind, value: velocity };
-            self.send(TimedEvent { frame: moment.frame, plan_version: self.plan_version, event })?;
+            self.send(moment.frame, event)?;
         }
         Ok(vec![Arg::Text(target.to_owned())])
     }
@@ -199,10 +199,13 @@ impl Conductor {
     }
 
     /// To the audio thread; while edits are gathered, to the draft.
-    fn send(&mut self, event: TimedEvent) -> Result<(), Refused> {
+    fn send(&mut self, frame: u64, event: Event) -> Result<(), Refused> {
+        // A module of the patch has a cell from its create on.
+        let Some(cell) = self.cells.get(event.instance).map(|placed| placed.cell) else { return Ok(()) };
+        let timed = TimedEvent { frame, plan_version: self.plan_version, cell, event };
         match &mut self.draft {
-            Some(draft) => draft.events.push(event),
-            None => self.events.send(event)?,
+            Some(draft) => draft.events.push(timed),
+            None => self.events.send(timed)?,
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub struct TimedEvent {
     pub frame: u64,
     /// Version of the plan that holds its module: the event waits until that plan, or a later one, is in force.
     pub plan_version: u32,
+    /// Cell of the module.
+    pub cell: u32,
     /// What happens to whom; `offset_frames` is filled in here.
     pub event: Event,
 }
@@ -31,6 +33,7 @@ pub struct TimedEvent {
 struct Waiting {
     frame: u64,
     arrival: u64,
+    cell: u32,
     event: Event,
 }
 
@@ -105,16 +108,24 @@ impl EventSender {
 impl EventQueue {
     /// The events of the block of `frames` from `first_frame` on, sorted by instance, frame and arrival, when
     /// plan `in_force` is in force. What presumes a later plan, or is beyond a block's room, waits for the next
-    /// one; the latter is counted. Real-time safe.
-    pub fn due(&mut self, in_force: u32, first_frame: u64, frames: u32, report: &AudioReport) -> &[Event] {
+    /// one; the latter is counted. `note` is told of each with its cell, in the order of frames. Real-time safe.
+    pub fn due(
+        &mut self,
+        in_force: u32,
+        first_frame: u64,
+        frames: u32,
+        report: &AudioReport,
+        mut note: impl FnMut(u32, &Event),
+    ) -> &[Event] {
         while self.waiting.len() < CAPACITY {
             // Control may have staged a plan and sent this after we looked for plans and before we look here.
             let Ok(TimedEvent { plan_version, .. }) = self.ring.peek() else { break };
             if !is_at_least(in_force, *plan_version) {
                 break;
             }
-            let Ok(TimedEvent { frame, event, .. }) = self.ring.pop() else { break };
-            self.waiting.push(Waiting { frame: frame.max(first_frame), arrival: self.arrivals, event });
+            let Ok(TimedEvent { frame, cell, event, .. }) = self.ring.pop() else { break };
+            let arrival = self.arrivals;
+            self.waiting.push(Waiting { frame: frame.max(first_frame), arrival, cell, event });
             self.arrivals += 1;
         }
         self.due.clear();
@@ -125,6 +136,7 @@ impl EventQueue {
                 break;
             }
             let offset_frames = first.frame.saturating_sub(first_frame) as u32;
+            note(first.cell, &first.event);
             self.due.push((Event { offset_frames, ..first.event }, first.arrival));
             self.waiting.pop();
         }
@@ -146,7 +158,7 @@ mod tests {
 
     fn event(instance: u32, kind: u32, frame: u64) -> TimedEvent {
         let event = Event { instance, offset_frames: 0, kind, value: 0.0 };
-        TimedEvent { frame, plan_version: 0, event }
+        TimedEvent { frame, plan_version: 0, cell: 0, event }
     }
 
     #[test]
@@ -158,7 +170,7 @@ mod tests {
             sender.send(timed).expect("room");
         }
         let mut kinds = |version, frame| -> Vec<u32> {
-            queue.due(version, frame, 64, &report).iter().map(|event| event.kind).collect()
+            queue.due(version, frame, 64, &report, |_, _| {}).iter().map(|event| event.kind).collect()
         };
         assert_eq!(kinds(2, 0), [0]);
         assert_eq!(kinds(2, 64), [0; 0]);
@@ -173,12 +185,12 @@ mod tests {
         for timed in [event(2, 0, 70), event(1, 5, 3), event(1, 6, 3), event(1, 7, 0)] {
             sender.send(timed).expect("room");
         }
-        let block = queue.due(0, 0, 64, &report);
+        let block = queue.due(0, 0, 64, &report, |_, _| {});
         assert_eq!(
             block.iter().map(|e| (e.kind, e.offset_frames)).collect::<Vec<_>>(),
             [(7, 0), (5, 3), (6, 3)]
         );
-        let block = queue.due(0, 64, 64, &report);
+        let block = queue.due(0, 64, 64, &report, |_, _| {});
         assert_eq!(block.iter().map(|e| (e.instance, e.offset_frames)).collect::<Vec<_>>(), [(2, 6)]);
     }
 
@@ -194,7 +206,7 @@ mod tests {
         sender.send(event(1, kind::GATE_ON, 0)).expect("room is reserved for gates");
         let mut received = 0;
         for block in 0..20 {
-            received += queue.due(0, block * 64, 64, &report).len();
+            received += queue.due(0, block * 64, 64, &report, |_, _| {}).len();
         }
         assert_eq!(received, sent + 1);
         assert!(report.deferred_events.load(Relaxed) > 0);

@@ -12,7 +12,7 @@ pub mod tail;
 
 use crate::pool::rig::Rig;
 use crate::rt::report::AudioReport;
-use backline_abi::block::BlockHeader;
+use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{self, FIRST, next_block, parity};
 use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, MAX_SLOTS};
 use backline_abi::plan::Location;
@@ -154,7 +154,14 @@ impl Cycle {
         cell.header.store(&BlockHeader { block: 0, ..header });
         // Release fence: whoever sees an event of this block also sees that the old announcement is void.
         fence(Release);
-        let events = self.events.due(self.plan.version, self.frame, self.frames as u32, &self.report);
+        let block = self.block;
+        let note = |cell: u32, event: &Event| {
+            if let Some(latest) = control.latest.get(cell as usize) {
+                latest.note(event, block);
+            }
+        };
+        let (version, frames) = (self.plan.version, self.frames as u32);
+        let events = self.events.due(version, self.frame, frames, &self.report, note);
         for (shared, event) in cell.events.iter().zip(events) {
             shared.store(event);
         }

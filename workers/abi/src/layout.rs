@@ -1,6 +1,6 @@
 //! What lies where. Fixed-width words, offsets asserted, one writer for every page.
 
-use crate::block::BlockCell;
+use crate::block::{BlockCell, LatestCell};
 use crate::plan::{ModuleRecord, Place, PlanCell};
 use crate::ring::RING_WORDS;
 use crate::words::Record;
@@ -106,6 +106,8 @@ pub struct Control {
     pub modules: [Record<ModuleRecord, 32>; MAX_MODULES],
     /// Plans.
     pub plans: [PlanCell; PLANS_KEPT],
+    /// What each cell's module was told last.
+    pub latest: [LatestCell; MAX_MODULES],
 }
 
 /// How far a worker has come. Stored in [`ArenaHead::stage`], in this order.
@@ -252,6 +254,7 @@ const _: () = {
     assert!(offset_of!(Control, places) == 340_224);
     assert!(offset_of!(Control, modules) == 356_608);
     assert!(offset_of!(Control, plans) == 487_680);
+    assert!(offset_of!(Control, latest) == 1_012_224);
     assert!(offset_of!(ArenaHead, magic) == 0);
     assert!(offset_of!(ArenaHead, abi_version) == 8);
     assert!(offset_of!(ArenaHead, pid) == 12);

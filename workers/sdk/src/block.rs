@@ -5,7 +5,7 @@ use crate::attach::View;
 use crate::rack::{Job, Rack};
 use crate::roster::{Mine, Roster};
 use crate::source::{Gathered, Interruption};
-use backline_abi::block::{BlockHeader, Event};
+use backline_abi::block::{BlockHeader, Event, MOST_MISSED};
 use backline_abi::commit::{self, Commit, NEVER, block_before, parity};
 use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, ModuleMemory};
 use backline_abi::plan::MAX_CHANNELS;
@@ -35,6 +35,8 @@ pub struct Scratch {
     outputs: Vec<f32>,
     gathered: Gathered,
     events: Vec<Event>,
+    /// Events of one module that come late, and then those of its block.
+    late: Vec<Event>,
     block_frames: usize,
 }
 
@@ -46,6 +48,7 @@ impl Scratch {
             outputs: vec![1.0; MAX_OUTPUTS * MAX_CHANNELS * block_frames],
             gathered: Gathered::with_room(block_frames),
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
+            late: Vec::with_capacity(MOST_MISSED + EVENTS_PER_BLOCK),
             block_frames,
         };
         scratch.events.resize(EVENTS_PER_BLOCK, Event { instance: 1, offset_frames: 0, kind: 0, value: 0.0 });
@@ -122,7 +125,8 @@ fn render_module(
 ) {
     let block = announced.header.block;
     let Some(word) = view.own().commit_word(mine.memory.commit) else { return };
-    if last != NEVER && last != block_before(block) {
+    let has_missed_blocks = last != NEVER && last != block_before(block);
+    if has_missed_blocks {
         catch_up(view, mine, word, last, block);
     }
     // Release fence: whoever sees a word of what is written from here on (line, outputs, state) also sees the
@@ -134,7 +138,14 @@ fn render_module(
     let state = &mut scratch.state[..memory.state_words];
     load_words(&words[memory.states[parity(block_before(block))]..], state);
     let outputs = &mut scratch.outputs[..memory.output_words];
-    let events = events_of(&scratch.events, mine.record.instance);
+    let mut events = events_of(&scratch.events, mine.record.instance);
+    if has_missed_blocks {
+        let Some(latest) = view.control().latest.get(mine.cell) else { return };
+        scratch.late.clear();
+        latest.missed(mine.record.instance, last, block, |event| scratch.late.push(event));
+        scratch.late.extend_from_slice(events);
+        events = &scratch.late;
+    }
     rack.render(Job {
         record: &mine.record,
         state,

@@ -20,6 +20,8 @@ const COPY_TRIES: usize = 4;
 /// One of our modules.
 #[derive(Clone, Copy)]
 pub struct Mine {
+    /// Its cell.
+    pub cell: usize,
     /// What it is.
     pub record: ModuleRecord,
     /// Where its memory is.
@@ -166,7 +168,15 @@ impl Roster {
         }
         let cables = self.cables.len() - first_cable;
         let has_listener = self.is_listened_to.get(entry.cell as usize).is_some_and(|marked| *marked);
-        self.modules.push(Mine { record, memory, lease: place.lease, first_cable, cables, has_listener });
+        self.modules.push(Mine {
+            cell: entry.cell as usize,
+            record,
+            memory,
+            lease: place.lease,
+            first_cable,
+            cables,
+            has_listener,
+        });
     }
 }
 
