@@ -21,7 +21,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         None => print!("{}", outcome.table()),
         Some(None) => println!("{}", outcome.to_json()),
         Some(Some(path)) => {
-            let text = serde_json::to_string_pretty(&outcome.to_json())?;
+            let text = outcome.to_json().to_string();
             std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
             print!("{}", outcome.table());
         }
