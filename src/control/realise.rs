@@ -8,9 +8,12 @@ use crate::pool::dispatch::DispatchError;
 use crate::pool::memory::ArenaFull;
 use crate::pool::place::PlaceError;
 use backline_abi::plan::Location;
+use std::time::{Duration, Instant};
 
-/// Workers tried for one module before it is refused.
-const TRIES: usize = 3;
+/// How long workers are tried for one module before it is refused; a fraction of it, unless all are dying.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two tries.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Why a module cannot play.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -68,25 +71,28 @@ impl Conductor {
         let mut placed = self.cells.take(module)?;
         placed.price_ns = self.pool.price_ns(module.type_index, placed.record.channels as usize);
         let near = self.slots_near(patch, module.instance);
-        let mut refusal = None;
-        for _ in 0..TRIES {
-            let chosen = match self.wanted_slot.map_or_else(|| self.pool.choose(placed.price_ns, &near), Ok) {
-                Ok(slot) => slot,
-                Err(nobody) => {
-                    self.cells.untake(&placed);
-                    return Err(refusal.unwrap_or(nobody.into()));
-                }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let refusal = match self.wanted_slot.map_or_else(|| self.pool.choose(placed.price_ns, &near), Ok)
+            {
+                Ok(slot) => match self.hand_to(&mut placed, slot) {
+                    Ok(()) => {
+                        self.cells.insert(placed);
+                        return Ok(());
+                    }
+                    Err(failure) => failure.into(),
+                },
+                Err(refusal) => RealiseError::from(refusal),
             };
-            match self.hand_to(&mut placed, chosen) {
-                Ok(()) => {
-                    self.cells.insert(placed);
-                    return Ok(());
-                }
-                Err(failure) => refusal = Some(failure.into()),
+            let is_final = matches!(refusal, RealiseError::Place(PlaceError::NoTime { .. }));
+            if is_final || Instant::now() >= until {
+                self.cells.untake(&placed);
+                return Err(refusal);
             }
+            // Whoever did not answer may be dead, and the next one nearly warm.
+            self.tend_pool();
+            std::thread::sleep(LOOK);
         }
-        self.cells.untake(&placed);
-        Err(refusal.unwrap_or(PlaceError::NobodyReady.into()))
     }
 
     /// Has the worker in `slot` set up a module that plays nowhere yet.

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 /// Failed starts in a row after which a slot is given up.
-pub const MAX_FAILED_STARTS: u32 = 5;
+pub const MAX_FAILED_STARTS: u32 = 10;
 /// First pause before a slot is filled again after a failed start; doubles with each failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
