@@ -13,9 +13,9 @@ use support::sound::{first_difference, peak};
 use support::{Rig, file, until};
 
 /// Workers killed in one render.
-const KILLS: usize = 24;
+const KILLS: usize = 12;
 
-/// Renders, and from the first block on kills a worker every few milliseconds, each process once, at whatever
+/// Renders, and from the first block on kills a worker every now and then, each process once, at whatever
 /// moment of whatever block that is.
 fn render_under_fire(piece: &Piece, way: Way, kinds: &[Signal]) -> (Rendered, usize) {
     let (mut command, wav) = piece.command(way);
@@ -24,7 +24,7 @@ fn render_under_fire(piece: &Piece, way: Way, kinds: &[Signal]) -> (Rendered, us
     until_warm(&mut child, way.workers);
     let mut killed = HashSet::new();
     while is_alive(engine) && killed.len() < KILLS {
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(40));
         if let Some(victim) = workers_of(engine).into_iter().find(|pid| !killed.contains(pid)) {
             signal(victim, kinds[killed.len() % kinds.len()]);
             killed.insert(victim);

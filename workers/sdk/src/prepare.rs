@@ -36,7 +36,14 @@ fn perform(view: &View, rack: &mut impl Rack, state: &mut [u32], assigned: &Assi
         assignment::PREPARE => {
             let Some(cell) = view.control().modules.get(assigned.cell as usize) else { return status::UNFIT };
             let record = cell.load();
-            if record.instance == assigned.instance && set_up(view, rack, state, &record, assigned.lease) {
+            // Control may have lost patience with us and placed the module anew: then this comes too late, and
+            // must not touch what the module has become since.
+            let place = view.control().places[assigned.cell as usize].current();
+            let is_still_meant = place.slot as usize == view.slot && place.lease == assigned.lease;
+            if is_still_meant
+                && record.instance == assigned.instance
+                && set_up(view, rack, state, &record, assigned.lease)
+            {
                 status::DONE
             } else {
                 status::UNFIT
