@@ -226,6 +226,8 @@ fn prepare(pool: &mut Pool, slot: usize) -> Result<(), DispatchError> {
     record.params.iter_mut().zip(entry.panel.params).for_each(|(value, param)| *value = param.default);
     pool.rig().control().modules[0].store(&record);
     let lease = pool.draw_lease();
+    let place = Location { slot: slot as u32, lease };
+    pool.rig().control().places[0].put(place, Location::default());
     pool.prepare(slot, 0, 1, lease).map(|_| ())
 }
 
