@@ -2,6 +2,7 @@
 
 mod support;
 
+use backline::command::Arg;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -13,7 +14,7 @@ use support::sound::{first_difference, peak};
 use support::{Rig, file, until};
 
 /// Workers killed in one render.
-const KILLS: usize = 12;
+const KILLS: usize = 24;
 
 /// Renders, and from the first block on kills a worker every now and then, each process once, at whatever
 /// moment of whatever block that is.
@@ -24,7 +25,7 @@ fn render_under_fire(piece: &Piece, way: Way, kinds: &[Signal]) -> (Rendered, us
     until_warm(&mut child, way.workers);
     let mut killed = HashSet::new();
     while is_alive(engine) && killed.len() < KILLS {
-        std::thread::sleep(Duration::from_millis(40));
+        std::thread::sleep(Duration::from_millis(10));
         if let Some(victim) = workers_of(engine).into_iter().find(|pid| !killed.contains(pid)) {
             signal(victim, kinds[killed.len() % kinds.len()]);
             killed.insert(victim);
@@ -107,4 +108,18 @@ fn a_stopped_worker_holds_up_no_create_and_is_replaced() {
     assert_eq!(on_stopped, 0, "modules were given to a worker that did not take them: {playing:?}");
     until("workers that do not answer are replaced", || stopped.iter().any(|pid| !is_alive(*pid)));
     assert_eq!(rig.modules().len(), 4);
+}
+
+#[test]
+fn a_create_is_served_as_long_as_one_worker_answers() {
+    for survivor in 0..4 {
+        let mut rig = Rig::start(&["--workers", "4"]);
+        for (_, worker) in rig.workers().iter().enumerate().filter(|(slot, _)| *slot != survivor) {
+            let pid = worker["pid"].as_u64().expect("a pid") as u32;
+            signal(pid, Signal::STOP);
+            until("it is stopped", || is_stopped(pid));
+        }
+        let made = rig.must("/create vco 1");
+        assert_eq!(made.args[2], Arg::Int(survivor as i32), "nobody else could have answered");
+    }
 }

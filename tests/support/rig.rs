@@ -22,6 +22,8 @@ pub struct Rig {
     pub address: SocketAddr,
     /// Its process.
     pub pid: u32,
+    /// The first line that it printed.
+    pub first_line: Value,
     /// The `ready` event.
     pub ready: Value,
     child: Child,
@@ -67,7 +69,10 @@ impl Rig {
         command.args(options).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap_or_else(|cause| panic!("{command:?} does not start: {cause}"));
         let lines = lines_of(&mut child);
-        let Some(ready) = next_event(&lines, "ready") else {
+        let first_line = next_event(&lines).unwrap_or(Value::Null);
+        let is_ready = |event: &Value| event["event"] == "ready";
+        let later = || std::iter::from_fn(|| next_event(&lines)).find(is_ready);
+        let Some(ready) = Some(first_line.clone()).filter(is_ready).or_else(later) else {
             let _ = child.kill();
             let said = std::fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
             panic!("{:?} and no ready event: {said}", child.wait());
@@ -75,7 +80,7 @@ impl Rig {
         let address = ready["osc_udp"].as_str().and_then(|text| text.parse().ok());
         let address = address.unwrap_or_else(|| panic!("no address in {ready}"));
         let client = Client::connect(address).expect("loopback is reachable");
-        let mut rig = Self { address, pid: child.id(), ready, child, lines, client, folder };
+        let mut rig = Self { address, pid: child.id(), first_line, ready, child, lines, client, folder };
         // A command such as `unshare` that has not become the engine has started it.
         rig.pid = rig.status()["engine"]["pid"].as_u64().expect("status tells the engine's pid") as u32;
         rig
@@ -188,13 +193,19 @@ impl Rig {
         self.ended()
     }
 
-    /// Waits for the end of an engine that was killed, and leaves what it left.
-    pub fn reap(mut self) {
-        end_of(&mut self.child);
+    /// Waits until somebody else has stopped it; its exit code.
+    pub fn wait_for_end(&mut self) -> Option<i32> {
+        end_of(&mut self.child).code()
+    }
+
+    /// Kills it as a crash would, and leaves what it left.
+    pub fn killed(mut self) {
+        signal(self.pid, Signal::KILL);
+        self.wait_for_end();
     }
 
     fn ended(mut self) -> Ended {
-        let code = end_of(&mut self.child).code();
+        let code = self.wait_for_end();
         until_nothing_is_left_of(self.pid);
         // To the end of the pipe: the reader may be behind the process.
         let rest = std::iter::from_fn(|| self.lines.recv_timeout(WATCHDOG).ok());
@@ -244,13 +255,7 @@ fn lines_of(child: &mut Child) -> Receiver<String> {
     lines
 }
 
-/// The next event of that name, or `None` if the engine ends or hangs before.
-fn next_event(lines: &Receiver<String>, name: &str) -> Option<Value> {
-    loop {
-        let text = lines.recv_timeout(WATCHDOG).ok()?;
-        let event: Value = serde_json::from_str(&text).ok()?;
-        if event["event"] == name {
-            return Some(event);
-        }
-    }
+/// The next event, or `None` if the engine ends or hangs before.
+fn next_event(lines: &Receiver<String>) -> Option<Value> {
+    serde_json::from_str(&lines.recv_timeout(WATCHDOG).ok()?).ok()
 }

@@ -90,15 +90,18 @@ impl<'v> Host<'v> {
         if newest == self.last_block && (moves == self.moves_seen || newest == NEVER) {
             return Ok(false);
         }
-        self.moves_seen = moves;
         // A block missed by one can still be made good: its inputs and events are kept.
         let before = block_before(newest);
         let next = if self.last_block == block_before(before) { before } else { newest };
-        self.render_block(rack, next);
+        if self.render_block(rack, next) {
+            self.moves_seen = moves;
+        }
         Ok(true)
     }
 
-    fn render_block(&mut self, rack: &mut impl Rack, block: u32) {
+    /// True if it is through with the block; false if a module waits still for its input, or a plan changed meanwhile,
+    /// so that the block must be looked at again even if it was called done before.
+    fn render_block(&mut self, rack: &mut impl Rack, block: u32) -> bool {
         let started_ns = now_ns();
         let mut waited_ns = 0;
         let outcome = match self.scratch.announced(self.view, block) {
@@ -108,7 +111,7 @@ impl<'v> Host<'v> {
             None => Err(Interruption::TooLate),
         };
         if outcome == Err(Interruption::LookAgain) {
-            return;
+            return false;
         }
         self.last_block = block;
         let head = self.view.head();
@@ -121,5 +124,6 @@ impl<'v> Host<'v> {
         // Release: all commits of the block are stored before it is called done (pairs with the engine's wait).
         head.done.word.store(block, Release);
         wake::wake(&head.done.word);
+        true
     }
 }

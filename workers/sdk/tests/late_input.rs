@@ -1,0 +1,35 @@
+//! A module that moves to a worker which is through with the block already, and whose input is not there yet.
+
+mod support;
+
+use std::sync::atomic::Ordering::Acquire;
+use std::time::Duration;
+use support::worker::Worker;
+use support::{Stage, wait_until};
+
+/// Longer than a worker sleeps before it looks again at an input that is not there.
+const LONG_ENOUGH: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_module_taken_over_in_a_block_that_is_done_is_rendered_when_its_input_comes() {
+    let mut on = Stage::new("late-input", 2);
+    let (source, idle) = (Worker::ready(&on, 0), Worker::ready(&on, 1));
+    let (noise, mut echo, other) = (on.add("noise", 0), on.add("delay", 0), on.add("vco", 1));
+    on.plan(&[(&other, &[]), (&noise, &[]), (&echo, &[(&noise, 0, 0)])]);
+    for _ in 0..4 {
+        on.play(&[&other, &noise, &echo]);
+    }
+
+    source.signal(libc::SIGSTOP);
+    on.announce(&[]);
+    wait_until("the other worker is through with the block", || on.head(1).done.word.load(Acquire) == on.block);
+    on.relocate(&mut echo, 1);
+    wait_until("it has taken the module over", || on.commit_of(&echo).lease == echo.location.lease);
+    assert!(!on.has_committed(&echo), "its input is not there");
+    // It looks in vain and goes back to its loop. However long this takes, the rest must hold.
+    std::thread::sleep(LONG_ENOUGH);
+    source.signal(libc::SIGCONT);
+    on.await_commit(&noise);
+    on.await_commit(&echo);
+    drop((source, idle));
+}
