@@ -95,7 +95,7 @@ pub fn render(
         let mine = roster.modules[index];
         let cables = &roster.cables[mine.first_cable..mine.first_cable + mine.cables];
         let Some(last) = last_commit(view, &mine) else { continue };
-        if last == announced.header.block {
+        if has_rendered(last, announced.header.block) {
             continue;
         }
         let frames = announced.header.frames as usize;
@@ -108,6 +108,12 @@ pub fn render(
         view.head().rendering.store(0, Relaxed);
     }
     Ok(())
+}
+
+/// Whether a module whose last commit is `last` is through with `block`. It may be ahead of us: whoever had it
+/// before was at a later block when it came here.
+fn has_rendered(last: u32, block: u32) -> bool {
+    last != NEVER && last.wrapping_sub(block) < BLOCKS_KEPT as u32
 }
 
 fn last_commit(view: &View, mine: &Mine) -> Option<u32> {

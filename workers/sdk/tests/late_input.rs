@@ -1,4 +1,5 @@
-//! A module that moves to a worker which is through with the block already, and whose input is not there yet.
+//! A module that moves to a worker which is not where the module is: through with the block already while the
+//! module's input is not there yet, or behind what the module has rendered.
 
 mod support;
 
@@ -22,7 +23,9 @@ fn a_module_taken_over_in_a_block_that_is_done_is_rendered_when_its_input_comes(
 
     source.signal(libc::SIGSTOP);
     on.announce(&[]);
-    wait_until("the other worker is through with the block", || on.head(1).done.word.load(Acquire) == on.block);
+    wait_until("the other worker is through with the block", || {
+        on.head(1).done.word.load(Acquire) == on.block
+    });
     on.relocate(&mut echo, 1);
     wait_until("it has taken the module over", || on.commit_of(&echo).lease == echo.location.lease);
     assert!(!on.has_committed(&echo), "its input is not there");
@@ -32,4 +35,26 @@ fn a_module_taken_over_in_a_block_that_is_done_is_rendered_when_its_input_comes(
     on.await_commit(&noise);
     on.await_commit(&echo);
     drop((source, idle));
+}
+
+#[test]
+fn a_module_that_is_ahead_of_its_new_worker_is_not_rendered_again() {
+    let mut on = Stage::new("ahead", 2);
+    let (player, behind) = (Worker::ready(&on, 0), Worker::ready(&on, 1));
+    let mut tone = on.add("vco", 0);
+    on.plan(&[(&tone, &[])]);
+    on.play(&[&tone]);
+    wait_until("the idle worker has seen the block too", || on.head(1).done.word.load(Acquire) == on.block);
+
+    behind.signal(libc::SIGSTOP);
+    on.play(&[&tone]);
+    on.play(&[&tone]);
+    let heard = on.heard(&tone);
+    on.relocate(&mut tone, 1);
+    behind.signal(libc::SIGCONT);
+    wait_until("it is through with the block", || on.head(1).done.word.load(Acquire) == on.block);
+    assert!(on.has_committed(&tone));
+    assert_eq!(on.heard(&tone), heard, "what its old worker rendered");
+    assert_eq!(on.head(1).modules_skipped.load(Acquire), 0);
+    drop((player, behind));
 }
