@@ -95,7 +95,7 @@ pub fn render(
         let mine = roster.modules[index];
         let cables = &roster.cables[mine.first_cable..mine.first_cable + mine.cables];
         let Some(last) = last_commit(view, &mine) else { continue };
-        if has_rendered(last, announced.header.block) {
+        if has_rendered(view, last, announced.header.block) {
             continue;
         }
         let frames = announced.header.frames as usize;
@@ -110,10 +110,12 @@ pub fn render(
     Ok(())
 }
 
-/// Whether a module whose last commit is `last` is through with `block`. It may be ahead of us: whoever had it
-/// before was at a later block when it came here.
-fn has_rendered(last: u32, block: u32) -> bool {
-    last != NEVER && last.wrapping_sub(block) < BLOCKS_KEPT as u32
+/// Whether a module whose last commit is `last` is through with `block`. It may be ahead of us, at most at the
+/// newest block: whoever had it before was there when it came here.
+fn has_rendered(view: &View, last: u32, block: u32) -> bool {
+    // Acquire: pairs with the audio thread's announcement.
+    let newest = view.control().block.word.load(Acquire);
+    last != NEVER && last.wrapping_sub(block) <= newest.wrapping_sub(block)
 }
 
 fn last_commit(view: &View, mine: &Mine) -> Option<u32> {
