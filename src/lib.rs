@@ -21,7 +21,7 @@
 //! | 7 | [`output`] | the mix | a device, a timer, a file | audio |
 //!
 //! [`control`] is the thread where steps 1 to 4 meet; [`cli`] and [`mod@bench`] are what a person starts. Beside
-//! the flow: [`supervise`] (processes), [`session`] (what outlives a command), [`rt`] (rules of audio threads).
+//! the flow: [`takeover`] (modules leave a worker that is lost), [`supervise`] (processes), [`session`] (what outlives a command), [`rt`] (rules of audio threads).
 //! Vocabulary, open to all: [`command`], [`config`], [`rt`], [`nearest`], [`pattern`], and the crate
 //! `backline_abi`, which is the shared memory both sides stand on.
 //!
@@ -45,6 +45,7 @@ pub mod pool;
 // Beside it.
 pub mod session;
 pub mod supervise;
+pub mod takeover;
 
 // Where it meets, and what a person starts.
 pub mod bench;

@@ -8,6 +8,7 @@ use backline::pool::Pool;
 use backline::pool::dispatch::{Conversation, DispatchError};
 use backline::pool::rig::{Rig, RigSpec};
 use backline::rt::report::AudioReport;
+use backline::takeover::TakeOver;
 use backline_abi::layout::{ARENA_HEAP_WORDS, ArenaHead, ModuleMemory};
 use backline_abi::plan::{Location, ModuleRecord};
 use backline_abi::segment::Segment;
@@ -155,11 +156,12 @@ fn whatever_the_arenas_hold_every_block_is_finite_and_under_the_ceiling() {
     let (mut outbox, inbox) = handoff();
     let (_sender, queue) = events();
     let report = Arc::new(AudioReport::default());
-    let mut cycle = Cycle::new(rig.clone(), inbox, queue, report.clone());
+    let takeover = TakeOver::start(rig.clone(), false).expect("a thread");
+    let mut cycle = Cycle::new(rig.clone(), inbox, queue, takeover.witness(), report.clone());
     let sinks = sinks();
     for sink in &sinks {
         let location = Location { slot: sink.cell, lease: sink.cell + 1 };
-        rig.control().places[sink.cell as usize].put(location, Location::default());
+        rig.control().places[sink.cell as usize].put(location);
     }
     let cells = sinks.iter().map(|sink| sink.cell).collect();
     let end = sinks.last().map_or(ARENA_HEAP_WORDS, |sink| sink.memory.end);
@@ -225,9 +227,9 @@ fn prepare(pool: &mut Pool, slot: usize) -> Result<(), DispatchError> {
     };
     record.params.iter_mut().zip(entry.panel.params).for_each(|(value, param)| *value = param.default);
     pool.rig().control().modules[0].store(&record);
-    let lease = pool.draw_lease();
+    let lease = 1 + pool.slots()[slot].spawned as u32;
     let place = Location { slot: slot as u32, lease };
-    pool.rig().control().places[0].put(place, Location::default());
+    pool.rig().control().places[0].put(place);
     pool.prepare(slot, 0, 1, lease).map(|_| ())
 }
 

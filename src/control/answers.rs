@@ -140,7 +140,7 @@ impl Conductor {
         let head = self.rig().head(slot);
         let rights = head.rights.load(Relaxed);
         let mut ids: Vec<&str> = (self.cells.iter())
-            .filter(|placed| placed.location.slot as usize == slot)
+            .filter(|placed| self.location_of(placed).slot as usize == slot)
             .filter_map(|placed| Some(self.patch.by_instance(placed.record.instance)?.id.as_str()))
             .collect();
         ids.sort_unstable();
@@ -170,7 +170,7 @@ impl Conductor {
     /// `id type slot` of every module.
     fn list(&self) -> Vec<Arg> {
         let row = |module: &crate::patch::PatchModule| {
-            let slot = self.cells.get(module.instance).map_or(-1, |placed| placed.location.slot as i32);
+            let slot = self.slot_of(module.instance).map_or(-1, |slot| slot as i32);
             [Arg::Text(module.id.clone()), Arg::Text(module.panel().name.to_owned()), Arg::Int(slot)]
         };
         self.patch.modules().iter().flat_map(row).collect()

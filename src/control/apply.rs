@@ -136,7 +136,7 @@ impl Conductor {
         })?;
         let id =
             self.edited_patch().by_instance(instance).map(|module| module.id.clone()).unwrap_or_default();
-        let slot = self.cells.get(instance).map_or(0, |placed| placed.location.slot as usize);
+        let slot = self.slot_of(instance).unwrap_or(0);
         let pid = self.pool.slots()[slot].pid;
         let ack_us = (now_ns().saturating_sub(moment.arrived_ns) / 1_000).min(i32::MAX as u64) as i32;
         Ok(vec![Arg::Text(id), Arg::Int(slot as i32), Arg::Int(pid as i32), Arg::Int(ack_us)])

@@ -7,7 +7,7 @@ use crate::patch::PatchModule;
 use crate::pool::memory::{ArenaFull, ArenaMap};
 use backline_abi::commit::next_block;
 use backline_abi::layout::{MAX_MODULES, ModuleMemory};
-use backline_abi::plan::{Location, ModuleRecord};
+use backline_abi::plan::ModuleRecord;
 use backline_dsp::catalogue::CATALOGUE;
 use backline_dsp::module::Setup;
 use std::collections::HashMap;
@@ -21,8 +21,6 @@ pub struct Placed {
     pub record: ModuleRecord,
     /// Where its memory is in whichever arena it lives.
     pub memory: ModuleMemory,
-    /// Where it lives.
-    pub location: Location,
     /// What it takes of a block, ns.
     pub price_ns: f64,
 }
@@ -75,7 +73,7 @@ impl Cells {
             self.map.give_back(start, words);
             return Err(full);
         };
-        Ok(Placed { cell, record, memory, location: Location::default(), price_ns: 0.0 })
+        Ok(Placed { cell, record, memory, price_ns: 0.0 })
     }
 
     /// Gives back what [`Cells::take`] gave, for a module that never got a plan.
@@ -98,11 +96,6 @@ impl Cells {
         self.placed.get(&instance)
     }
 
-    /// Where a module is, to move it.
-    pub fn get_mut(&mut self, instance: u32) -> Option<&mut Placed> {
-        self.placed.get_mut(&instance)
-    }
-
     /// Every module that is set up.
     pub fn iter(&self) -> impl Iterator<Item = &Placed> {
         self.placed.values()
@@ -120,13 +113,15 @@ impl Cells {
         Some(placed)
     }
 
-    /// Frees what is no longer in use at `block`, the last one announced.
-    pub fn sweep(&mut self, block: u32) {
+    /// Frees what is no longer in use at `block`, the last one announced; `vacate` is told of each cell, whose
+    /// place shall be nowhere.
+    pub fn sweep(&mut self, block: u32, mut vacate: impl FnMut(u32)) {
         let is_over = |until: u32| block.wrapping_sub(until) < u32::MAX / 2;
         let (over, buried) = self.buried.drain(..).partition(|grave| is_over(grave.until_block));
         self.buried = buried;
         let over: Vec<Buried> = over;
         for grave in over {
+            vacate(grave.cell);
             self.free.push(grave.cell);
             self.map.give_back(grave.start, grave.words);
         }

@@ -25,6 +25,7 @@ use crate::pool::Pool;
 use crate::pool::rig::{Rig, RigSpec};
 use crate::pool::warmup::{Progress, StartError};
 use crate::rt::report::AudioReport;
+use crate::takeover::TakeOver;
 use cells::Cells;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ struct Draft {
 
 /// Everything the control thread knows.
 pub struct Conductor {
+    /// Before the pool, so that it ends before its workers do.
+    takeover: TakeOver,
     pool: Pool,
     patch: Patch,
     draft: Option<Draft>,
@@ -52,8 +55,6 @@ pub struct Conductor {
     /// What the network loop has counted.
     network: serve::ServeCounts,
     is_quitting: bool,
-    /// Modules that were moved and may not have arrived yet.
-    moving: Vec<u32>,
     /// Core that the audio thread was sent to last.
     audio_core: Option<usize>,
     /// Where new modules go whatever placement says; for benches.
@@ -82,9 +83,13 @@ pub fn start(
     let (outbox, inbox) = handoff();
     let (sender, queue) = events();
     let report = Arc::new(AudioReport::default());
-    let cycle = Cycle::new(rig.clone(), inbox, queue, report.clone());
-    let conductor = Conductor {
+    let takeover = TakeOver::start(rig.clone(), settings.wants_realtime)?;
+    let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
+    takeover.board().block_ns.store(block_ns, std::sync::atomic::Ordering::Relaxed);
+    let cycle = Cycle::new(rig.clone(), inbox, queue, takeover.witness(), report.clone());
+    let mut conductor = Conductor {
         pool,
+        takeover,
         patch: Patch::default(),
         draft: None,
         limits: Limits { max_modules: settings.max_modules, max_connections: settings.max_connections },
@@ -98,10 +103,10 @@ pub fn start(
         clock_name: String::new(),
         network: serve::ServeCounts::default(),
         is_quitting: false,
-        moving: Vec::new(),
         audio_core: None,
         wanted_slot: None,
     };
+    conductor.keep_books();
     Ok((conductor, cycle))
 }
 

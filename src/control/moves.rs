@@ -1,34 +1,64 @@
-//! Modules change workers: because theirs died, or because a new cable makes another core the better place.
-//! One mechanism for both (docs/adr/0003): the place is changed, and the new worker takes the state over from
-//! where it was committed last.
+//! Modules change workers while they play: because theirs died, or because a new cable makes another core the
+//! better place. The take-over thread does it ([`crate::takeover`]); control asks, keeps the books, and has lost
+//! workers replaced.
 
 use super::Conductor;
+use super::cells::Placed;
 use crate::patch::Patch;
 use crate::patch::order::{neighbours, order};
-use backline_abi::commit;
-use backline_abi::layout::ModuleMemory;
+use crate::takeover::{Fact, Reason, Request};
 use backline_abi::plan::Location;
-use backline_abi::wake;
-use std::sync::atomic::Ordering::Release;
 
 impl Conductor {
-    /// Looks after the pool, and moves the modules of workers that died. True if anybody died.
+    /// Looks after the pool: hears what the take-over thread did, and what the supervisor says of processes. True
+    /// if anybody died.
     pub fn tend_pool(&mut self) -> bool {
+        while let Some(fact) = self.takeover.fact() {
+            self.hear(&fact);
+        }
         let dead = self.pool.tend();
-        for slot in &dead {
-            self.evacuate(*slot);
-        }
-        self.hurry_the_moving();
-        if self.cells.iter().any(|placed| !self.pool.slots()[placed.location.slot as usize].state.is_usable())
-        {
-            let stranded: Vec<usize> = (0..self.pool.slots().len())
-                .filter(|slot| {
-                    !self.pool.slots()[*slot].state.is_usable() && self.pool.slots()[*slot].pid == 0
-                })
-                .collect();
-            stranded.into_iter().for_each(|slot| self.evacuate(slot));
-        }
+        self.keep_books();
         !dead.is_empty()
+    }
+
+    fn hear(&mut self, fact: &Fact) {
+        let Fact { reason, slot, pid, to, modules, .. } = *fact;
+        let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));
+        tracing::warn!(slot, pid, modules, to, "worker {}: its modules went on elsewhere", reason.words());
+        if matches!(reason, Reason::Stopped | Reason::Hung) && self.pool.slots()[slot].pid == pid {
+            self.pool.condemn(slot);
+        }
+    }
+
+    /// Counts who plays what, by the places in shared memory, and tells the pool and the take-over thread.
+    pub(super) fn keep_books(&mut self) {
+        let mut loads = vec![(0, 0.0); self.pool.slots().len()];
+        for placed in self.cells.iter() {
+            if let Some((modules, load_ns)) = loads.get_mut(self.location_of(placed).slot as usize) {
+                *modules += 1;
+                *load_ns += placed.price_ns;
+            }
+        }
+        self.pool.recount(&loads);
+        let board = self.takeover.board();
+        let mut usable = 0_u64;
+        for (slot, entry) in self.pool.slots().iter().enumerate() {
+            if entry.state.is_usable() && entry.pid != 0 {
+                board.note(slot, entry.pid, entry.core, entry.load_ns);
+                usable |= 1 << slot;
+            }
+        }
+        board.set_usable(usable);
+    }
+
+    /// Where a module lives at the moment.
+    pub(super) fn location_of(&self, placed: &Placed) -> Location {
+        self.rig().control().places[placed.cell as usize].current()
+    }
+
+    /// Slot in which a module lives at the moment.
+    pub(super) fn slot_of(&self, instance: u32) -> Option<usize> {
+        Some(self.location_of(self.cells.get(instance)?).slot as usize)
     }
 
     /// Before a new patch is in force: modules that have not played yet go to the core of what they are patched
@@ -38,19 +68,14 @@ impl Conductor {
             if self.patch.position(instance).is_some() {
                 continue;
             }
-            let Some(mut placed) = self.cells.get(instance).copied() else { continue };
+            let Some(placed) = self.cells.get(instance).copied() else { continue };
             let near = self.slots_near(patch, instance);
-            let Some(slot) = self.nearer(placed.location.slot as usize, placed.price_ns, &near) else {
-                continue;
-            };
-            let old = placed.location;
-            if self.hand_to(&mut placed, slot).is_ok() {
-                self.pool.vacate(old.slot as usize, placed.price_ns);
-            } else {
-                placed.location = old;
-                self.rig().control().places[placed.cell as usize].put(old, Location::default());
+            let old = self.location_of(&placed);
+            let Some(slot) = self.nearer(old.slot as usize, placed.price_ns, &near) else { continue };
+            if self.hand_to(&placed, slot).is_err() {
+                self.rig().control().places[placed.cell as usize].put(old);
             }
-            self.cells.insert(placed);
+            self.keep_books();
         }
     }
 
@@ -60,8 +85,10 @@ impl Conductor {
         for mover in [target, source] {
             let near = self.slots_near(&self.patch, mover);
             let (1, Some(placed)) = (near.len(), self.cells.get(mover).copied()) else { continue };
-            if let Some(slot) = self.nearer(placed.location.slot as usize, placed.price_ns, &near) {
-                self.move_module(mover, Some(slot));
+            let from = self.location_of(&placed);
+            if let Some(to) = self.nearer(from.slot as usize, placed.price_ns, &near) {
+                self.takeover.ask(Request::Module { cell: placed.cell, from, to });
+                self.keep_books();
                 return;
             }
         }
@@ -69,10 +96,7 @@ impl Conductor {
 
     /// Slots of the modules that `instance` is patched to.
     pub(super) fn slots_near(&self, patch: &Patch, instance: u32) -> Vec<usize> {
-        neighbours(patch, instance)
-            .into_iter()
-            .filter_map(|other| Some(self.cells.get(other)?.location.slot as usize))
-            .collect()
+        neighbours(patch, instance).into_iter().filter_map(|other| self.slot_of(other)).collect()
     }
 
     /// A slot on the core of one of `near`, if the module in `slot` is not on such a core and placement would
@@ -87,80 +111,5 @@ impl Conductor {
         }
         let chosen = self.pool.choose(price_ns, near).ok()?;
         near.iter().any(|other| core_of(*other) == core_of(chosen)).then_some(chosen)
-    }
-
-    fn evacuate(&mut self, slot: usize) {
-        let mut homeless: Vec<(u32, u32)> = self
-            .cells
-            .iter()
-            .filter(|placed| placed.location.slot as usize == slot)
-            .map(|placed| (placed.record.instance, placed.cell))
-            .collect();
-        homeless.sort_unstable();
-        for (instance, _) in homeless {
-            self.move_module(instance, None);
-        }
-    }
-
-    /// Moves a module to `wanted`, or to the best other slot. False if there is none: it stays where it is,
-    /// and is tried again when the pool is tended next.
-    fn move_module(&mut self, instance: u32, wanted: Option<usize>) -> bool {
-        let Some(placed) = self.cells.get(instance).copied() else { return false };
-        let near = self.slots_near(&self.patch, instance);
-        let Some(slot) = wanted.or_else(|| self.pool.choose(0.0, &near).ok()) else { return false };
-        let location = Location { slot: slot as u32, lease: self.pool.draw_lease() };
-        let control = self.pool.rig().control();
-        let place = &control.places[placed.cell as usize];
-        // A module that moves again before it was taken over still has its state where it was before.
-        let has_arrived = self.has_commit(&placed.memory, placed.location);
-        let previous = if has_arrived { placed.location } else { place.previous() };
-        place.put(location, previous);
-        // Release: the place is stored before the move is counted (pairs with the workers' Acquire loads).
-        control.moves.word.fetch_add(1, Release);
-        self.pool.vacate(placed.location.slot as usize, placed.price_ns);
-        self.pool.occupy(slot, placed.price_ns);
-        if let Some(placed) = self.cells.get_mut(instance) {
-            placed.location = location;
-        }
-        self.wake_everybody_about(&placed.memory, placed.location);
-        self.moving.push(instance);
-        true
-    }
-
-    /// Wakes everybody about modules that have not arrived at their new place: a sleeper may have looked just
-    /// before the move.
-    fn hurry_the_moving(&mut self) {
-        let moving = std::mem::take(&mut self.moving);
-        for instance in moving {
-            let Some(placed) = self.cells.get(instance).copied() else { continue };
-            if !self.has_commit(&placed.memory, placed.location) {
-                let old = self.rig().control().places[placed.cell as usize].previous();
-                self.wake_everybody_about(&placed.memory, old);
-                self.moving.push(instance);
-            }
-        }
-    }
-
-    fn has_commit(&self, memory: &ModuleMemory, location: Location) -> bool {
-        let arena = self.rig().arenas().get(location.slot as usize);
-        arena
-            .and_then(|arena| arena.commit_word(memory.commit))
-            .is_some_and(|word| commit::observe(word).lease == location.lease)
-    }
-
-    /// Whoever sleeps on the old place looks again, and the new worker finds out.
-    fn wake_everybody_about(&self, memory: &ModuleMemory, old: Location) {
-        let rig = self.rig();
-        if let Some(word) =
-            rig.arenas().get(old.slot as usize).and_then(|arena| arena.commit_word(memory.commit))
-        {
-            wake::wake_commit(word);
-        }
-        if let Some(arena) = rig.arenas().get(old.slot as usize).and_then(|arena| arena.arena_head().ok()) {
-            wake::wake(&arena.done.word);
-        }
-        for slot in 0..rig.arenas().len() {
-            rig.ring_bell(slot);
-        }
     }
 }

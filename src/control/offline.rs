@@ -11,6 +11,8 @@ use backline_abi::wake::now_ns;
 const BLOCK_LIMIT_NS: u64 = 20_000_000_000;
 /// How long a block may take before somebody looks whether a worker died.
 const PATIENCE_NS: u64 = 2_000_000;
+/// A worker that has not rendered a block after this long hangs.
+const HOPE_NS: u64 = 1_000_000_000;
 /// Blocks between two looks after the pool when all goes well.
 const BLOCKS_BETWEEN_LOOKS: u64 = 64;
 
@@ -127,10 +129,11 @@ pub fn render(
             .map_err(|reply| refusal(&reply, frame, rate_hz))?;
         let frames = (end - frame) as usize;
         cycle.begin(frames, now_ns(), u64::MAX);
-        let until_ns = now_ns() + BLOCK_LIMIT_NS;
+        let began_ns = now_ns();
         while !cycle.wait_for_all(now_ns() + PATIENCE_NS) {
             conductor.tend_pool();
-            if now_ns() >= until_ns {
+            cycle.complain(now_ns() >= began_ns + HOPE_NS);
+            if now_ns() >= began_ns + BLOCK_LIMIT_NS {
                 return Err(RenderError::Stuck { seconds: frame as f64 / f64::from(rate_hz) });
             }
         }

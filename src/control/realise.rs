@@ -59,15 +59,15 @@ impl Conductor {
 
     fn tear_down(&mut self, instance: u32) {
         let block = self.block();
-        if let Some(placed) = self.cells.bury(instance, block) {
-            // Its place stays as it is: in the block in progress it may still be heard.
-            self.pool.vacate(placed.location.slot as usize, placed.price_ns);
-        }
+        // Its place stays as it is: in the block in progress it may still be heard.
+        self.cells.bury(instance, block);
+        self.keep_books();
     }
 
     fn set_up(&mut self, patch: &Patch, module: &PatchModule) -> Result<(), RealiseError> {
         let block = self.block();
-        self.cells.sweep(block);
+        let places = &self.pool.rig().control().places;
+        self.cells.sweep(block, |cell| places[cell as usize].put(Location::default()));
         let mut placed = self.cells.take(module)?;
         placed.price_ns = self.pool.price_ns(module.type_index, placed.record.channels as usize);
         let near = self.slots_near(patch, module.instance);
@@ -75,9 +75,10 @@ impl Conductor {
         loop {
             let refusal = match self.wanted_slot.map_or_else(|| self.pool.choose(placed.price_ns, &near), Ok)
             {
-                Ok(slot) => match self.hand_to(&mut placed, slot) {
+                Ok(slot) => match self.hand_to(&placed, slot) {
                     Ok(()) => {
                         self.cells.insert(placed);
+                        self.keep_books();
                         return Ok(());
                     }
                     Err(failure) => failure.into(),
@@ -86,6 +87,7 @@ impl Conductor {
             };
             let is_final = matches!(refusal, RealiseError::Place(PlaceError::NoTime { .. }));
             if is_final || Instant::now() >= until {
+                self.rig().control().places[placed.cell as usize].put(Location::default());
                 self.cells.untake(&placed);
                 return Err(refusal);
             }
@@ -96,14 +98,12 @@ impl Conductor {
     }
 
     /// Has the worker in `slot` set up a module that plays nowhere yet.
-    pub(super) fn hand_to(&mut self, placed: &mut Placed, slot: usize) -> Result<(), DispatchError> {
-        let lease = self.pool.draw_lease();
-        placed.location = Location { slot: slot as u32, lease };
+    pub(super) fn hand_to(&mut self, placed: &Placed, slot: usize) -> Result<(), DispatchError> {
+        let lease = self.takeover.board().draw_lease();
         let control = self.rig().control();
         control.modules[placed.cell as usize].store(&placed.record);
-        control.places[placed.cell as usize].put(placed.location, Location::default());
+        control.places[placed.cell as usize].put(Location { slot: slot as u32, lease });
         self.pool.prepare(slot, placed.cell, placed.record.instance, lease)?;
-        self.pool.occupy(slot, placed.price_ns);
         Ok(())
     }
 }

@@ -46,8 +46,8 @@ impl Conductor {
     fn send_audio_thread_to(&mut self, plan: &Plan) {
         let tid = self.report.thread_id.load(Relaxed);
         let sink = plan.entries.iter().find(|entry| entry.is_sink != 0);
-        let placed = sink.or(plan.entries.first()).and_then(|entry| self.cells.get(entry.instance));
-        let core = placed.map(|placed| self.pool.slots()[placed.location.slot as usize].core);
+        let slot = sink.or(plan.entries.first()).and_then(|entry| self.slot_of(entry.instance));
+        let core = slot.map(|slot| self.pool.slots()[slot].core);
         let (Some(core), Some(tid)) = (core, Pid::from_raw(tid as i32)) else { return };
         if self.audio_core == Some(core) {
             return;

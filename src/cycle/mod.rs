@@ -12,23 +12,27 @@ pub mod tail;
 
 use crate::pool::rig::Rig;
 use crate::rt::report::AudioReport;
+use crate::takeover::Witness;
 use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{self, FIRST, next_block, parity};
 use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, MAX_SLOTS};
 use backline_abi::plan::Location;
 use backline_abi::rights;
-use backline_abi::wake::{self, now_ns};
+use backline_abi::wake::{self, WaitList, now_ns};
 use events::EventQueue;
 use guard::OutputGuard;
 use handoff::{Inbox, Sink, StagedPlan};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU32,
-    Ordering::{Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release},
     fence,
 };
 use tail::Tails;
 
+/// First deadline, as a part (numerator, denominator) of the time to the last one, which is 90 % of the period: 60 %
+/// of it.
+const FIRST_DEADLINE_PARTS: (u64, u64) = (2, 3);
 /// Longest that the audio thread looks at a commit on another core without sleeping, when the workers of its own
 /// core are through. A core that goes idle takes 30 to 40 us to wake on a virtual machine, at the end of every
 /// block; docs/adr/0004 has the measurement.
@@ -54,12 +58,19 @@ pub struct Cycle {
     guard: OutputGuard,
     /// Blocks are heard one later, so that workers have a whole period for each.
     looks_ahead: bool,
+    witness: Witness,
     report: Arc<AudioReport>,
 }
 
 impl Cycle {
     /// A cycle at frame 0 with an empty plan.
-    pub fn new(rig: Arc<Rig>, inbox: Inbox, events: EventQueue, report: Arc<AudioReport>) -> Self {
+    pub fn new(
+        rig: Arc<Rig>,
+        inbox: Inbox,
+        events: EventQueue,
+        witness: Witness,
+        report: Arc<AudioReport>,
+    ) -> Self {
         let rate_hz = rig.header.rate_hz;
         Self {
             rig,
@@ -74,6 +85,7 @@ impl Cycle {
             tails: Tails::new(),
             guard: OutputGuard::new(rate_hz),
             looks_ahead: false,
+            witness,
             report,
         }
     }
@@ -100,13 +112,13 @@ impl Cycle {
         let frames = out.len() / 2;
         if !self.looks_ahead {
             self.begin(frames, time_ns, deadline_ns);
-            self.wait(deadline_ns);
+            self.wait_and_watch(deadline_ns);
             return self.finish(out);
         }
         if self.frames == 0 {
             out.fill(0.0);
         } else {
-            self.wait(deadline_ns);
+            self.wait_and_watch(deadline_ns);
             self.finish(out);
         }
         self.begin(frames, time_ns, deadline_ns);
@@ -116,11 +128,12 @@ impl Cycle {
     /// `deadline_ns`, and wakes each worker that has modules. Real-time safe.
     pub fn begin(&mut self, frames: usize, time_ns: u64, deadline_ns: u64) {
         self.began_ns = now_ns();
+        let frames_before = self.frames;
         self.frames = frames.clamp(1, self.rig.header.block_frames as usize);
         self.inbox.take_newest(&mut self.plan, &mut self.tails);
         let previous = self.block;
         self.block = next_block(previous);
-        self.announce(deadline_ns);
+        self.announce(deadline_ns, frames_before);
         self.report.set_position(self.frame, time_ns);
         self.wake_workers();
     }
@@ -138,7 +151,7 @@ impl Cycle {
         slots.iter().filter(is_here).for_each(|slot| self.rig.ring_bell(slot));
     }
 
-    fn announce(&mut self, deadline_ns: u64) {
+    fn announce(&mut self, deadline_ns: u64, frames_before: usize) {
         let control = self.rig.control();
         let cell = &control.blocks[self.block as usize % BLOCKS_KEPT];
         let header = BlockHeader {
@@ -147,7 +160,7 @@ impl Cycle {
             plan_version: self.plan.version,
             plan_buffer: self.plan.buffer,
             events: 0,
-            reserved: 0,
+            frames_before: frames_before as u32,
             deadline_ns,
             first_frame: self.frame,
         };
@@ -193,8 +206,11 @@ impl Cycle {
         false
     }
 
-    /// Sleeps until `sink` has committed, or looks promising, or `deadline_ns`.
+    /// Sleeps until `sink` has committed, or looks promising, or a module has moved, or `deadline_ns`.
     fn sleep_on(&self, sink: &Sink, deadline_ns: u64) {
+        let moves = &self.rig.control().moves.word;
+        // Acquire: the place is read after the moves are counted (pairs with the take-over thread's increment).
+        let moved = moves.load(Acquire);
         let place = place_of(&self.rig, sink.cell);
         let arena = self.rig.arenas().get(place.slot as usize);
         let Some(word) = arena.and_then(|arena| arena.commit_word(sink.memory.commit)) else {
@@ -204,7 +220,36 @@ impl Cycle {
         if seen.lease == place.lease && seen.block == self.block {
             return;
         }
-        wake::wait_commit(word, seen.pack(), deadline_ns);
+        let mut either = WaitList::<2>::new();
+        either.add_commit(word, seen.pack());
+        either.add(moves, moved);
+        either.wait(deadline_ns);
+    }
+
+    /// Waits for the sinks to the last deadline, and has those looked at who owe the block at the first one. If we
+    /// come late ourselves, nobody is accused: the machine stood still. Real-time safe.
+    fn wait_and_watch(&self, deadline_ns: u64) {
+        let now_ns = now_ns();
+        let first_ns =
+            now_ns + deadline_ns.saturating_sub(now_ns) / FIRST_DEADLINE_PARTS.1 * FIRST_DEADLINE_PARTS.0;
+        if self.wait(first_ns) {
+            return;
+        }
+        if first_ns > now_ns {
+            self.witness.overdue(self.block);
+        }
+        if !self.wait(deadline_ns) && first_ns > now_ns {
+            self.witness.concealed(self.block);
+        }
+    }
+
+    /// Says that the block does not come, on a clock that waits for everybody. `is_hopeless` if it never will.
+    pub fn complain(&self, is_hopeless: bool) {
+        if is_hopeless {
+            self.witness.given_up(self.block);
+        } else {
+            self.witness.overdue(self.block);
+        }
     }
 
     /// Waits until every sink has committed the block, at most until `deadline_ns`. Real-time safe.
@@ -240,15 +285,21 @@ impl Cycle {
     }
 
     fn sleep_on_done(&self, module: &Sink, deadline_ns: u64) {
+        let moves = &self.rig.control().moves.word;
+        // Acquire: as in `sleep_on`.
+        let moved = moves.load(Acquire);
         let slot = place_of(&self.rig, module.cell).slot as usize;
         if slot >= self.rig.arenas().len() {
             return wake::sleep_until(deadline_ns);
         }
         let done = &self.rig.head(slot).done.word;
         // Acquire: pairs with the worker's store after its last commit.
-        let seen = done.load(std::sync::atomic::Ordering::Acquire);
+        let seen = done.load(Acquire);
         if committed(&self.rig, module, self.block).is_none() {
-            wake::wait(done, seen, deadline_ns);
+            let mut either = WaitList::<2>::new();
+            either.add(done, seen);
+            either.add(moves, moved);
+            either.wait(deadline_ns);
         }
     }
 

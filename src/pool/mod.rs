@@ -54,7 +54,6 @@ pub struct Pool {
     rig: Arc<Rig>,
     supervisor: Supervisor,
     slots: Vec<Slot>,
-    leases: u32,
     reaped: u64,
 }
 
@@ -107,7 +106,7 @@ impl Pool {
                 unanswered_since: None,
             })
             .collect();
-        Ok(Self { rig, supervisor, slots, leases: 0, reaped: 0 })
+        Ok(Self { rig, supervisor, slots, reaped: 0 })
     }
 
     /// The slots.
@@ -123,12 +122,6 @@ impl Pool {
     /// Processes started and processes reaped since the start.
     pub fn accounts(&self) -> (u64, u64) {
         (self.slots.iter().map(|slot| slot.spawned).sum(), self.reaped)
-    }
-
-    /// A lease that nobody ever had in this engine.
-    pub fn draw_lease(&mut self) -> u32 {
-        self.leases = self.leases.wrapping_add(1).max(1);
-        self.leases
     }
 
     /// What a module of this type takes of a block, by the dearest measurement of any worker that is ready, ns.
@@ -162,21 +155,22 @@ impl Pool {
         place::place(&candidates, &Request { price_ns, block_ns, neighbours, favourite_core })
     }
 
-    /// A module is placed in `slot`.
-    pub fn occupy(&mut self, slot: usize, price_ns: f64) {
-        self.slots[slot].modules += 1;
-        self.slots[slot].load_ns += price_ns;
-        self.happen(slot, Event::Assigned);
+    /// Says how many modules each slot has, and what they take of a block (ns), in the order of slots.
+    pub fn recount(&mut self, loads: &[(usize, f64)]) {
+        for (slot, (modules, load_ns)) in loads.iter().copied().enumerate().take(self.slots.len()) {
+            self.slots[slot].modules = modules;
+            self.slots[slot].load_ns = load_ns;
+            match (self.slots[slot].state, modules) {
+                (State::Ready, 1..) => drop(self.happen(slot, Event::Assigned)),
+                (State::Playing, 0) => drop(self.happen(slot, Event::Released)),
+                _ => {}
+            }
+        }
     }
 
-    /// A module left `slot`.
-    pub fn vacate(&mut self, slot: usize, price_ns: f64) {
-        let place = &mut self.slots[slot];
-        place.modules = place.modules.saturating_sub(1);
-        place.load_ns = if place.modules == 0 { 0.0 } else { (place.load_ns - price_ns).max(0.0) };
-        if place.modules == 0 {
-            self.happen(slot, Event::Released);
-        }
+    /// The worker in `slot` is to be killed, and replaced.
+    pub fn condemn(&mut self, slot: usize) {
+        self.happen(slot, Event::BrokeContract);
     }
 
     fn happen(&mut self, slot: usize, event: Event) -> Action {
@@ -260,7 +254,7 @@ impl Pool {
             }
             State::BackingOff => {
                 let is_over = entry.refill_at.is_some_and(|at| at <= Instant::now());
-                if is_over && entry.modules == 0 {
+                if is_over {
                     self.slots[slot].refill_at = None;
                     self.happen(slot, Event::MayRefill);
                 }

@@ -11,6 +11,8 @@ pub mod report;
 
 /// FIFO priority of the audio thread: highest of ours, below the kernel's IRQ threads (50).
 pub const AUDIO_PRIORITY: u32 = 48;
+/// FIFO priority of the take-over thread: above the workers, whose core it may need, and below the audio thread.
+pub const TAKE_OVER_PRIORITY: u32 = 44;
 /// FIFO priority of workers: below the audio thread.
 pub const WORKER_PRIORITY: u32 = 40;
 

@@ -21,8 +21,8 @@ pub struct BlockHeader {
     pub plan_buffer: u32,
     /// Events in it.
     pub events: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Frames in the block before, 0 if there was none.
+    pub frames_before: u32,
     /// When the audio thread stops waiting, monotonic nanoseconds; `u64::MAX` when free-running.
     pub deadline_ns: u64,
     /// Frames since the engine started, of the first frame.

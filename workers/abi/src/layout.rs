@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// First word of both kinds of segment: "Backline" in ASCII.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"Backline");
 /// Changes whenever anything in this crate's layout or its meaning does.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 /// Worker slots an engine may have; one bit each in a set of slots.
@@ -108,6 +108,8 @@ pub struct Control {
     pub plans: [PlanCell; PLANS_KEPT],
     /// What each cell's module was told last.
     pub latest: [LatestCell; MAX_MODULES],
+    /// Instance of each cell that is not rendered any more because it kills its workers: it fades to silence.
+    pub bypassed: [AtomicU32; MAX_MODULES],
 }
 
 /// How far a worker has come. Stored in [`ArenaHead::stage`], in this order.
@@ -172,7 +174,14 @@ pub struct ArenaHead {
     /// Instance being rendered, 0 between modules: who is to blame if the process dies now.
     pub rendering: AtomicU32,
     reserved: AtomicU32,
-    reserved2: [AtomicU32; 8],
+    /// The death notice: who lives here, and that he is dead once the kernel says so ([`crate::death`]).
+    pub death: AtomicU32,
+    reserved2: AtomicU32,
+    /// When a module was last taken over into this arena, monotonic ns.
+    pub adopted_ns: AtomicU64,
+    /// When such a module was first rendered here, monotonic ns.
+    pub replayed_ns: AtomicU64,
+    reserved3: [AtomicU32; 2],
     /// Last block in which everything assigned here was rendered; a futex for a free-running engine.
     pub done: Line32,
     /// Assignments taken from [`AssignmentRing`].
@@ -255,6 +264,7 @@ const _: () = {
     assert!(offset_of!(Control, modules) == 356_608);
     assert!(offset_of!(Control, plans) == 487_680);
     assert!(offset_of!(Control, latest) == 1_012_224);
+    assert!(offset_of!(Control, bypassed) == 1_159_680);
     assert!(offset_of!(ArenaHead, magic) == 0);
     assert!(offset_of!(ArenaHead, abi_version) == 8);
     assert!(offset_of!(ArenaHead, pid) == 12);
@@ -265,6 +275,9 @@ const _: () = {
     assert!(offset_of!(ArenaHead, blocks_rendered) == 32);
     assert!(offset_of!(ArenaHead, busy_ns) == 72);
     assert!(offset_of!(ArenaHead, rendering) == 80);
+    assert!(offset_of!(ArenaHead, death) == 88);
+    assert!(offset_of!(ArenaHead, adopted_ns) == 96);
+    assert!(offset_of!(ArenaHead, replayed_ns) == 104);
     assert!(offset_of!(ArenaHead, done) == 128);
     assert!(offset_of!(ArenaHead, assignments_head) == 192);
     assert!(offset_of!(ArenaHead, replies_tail) == 256);

@@ -16,8 +16,8 @@
 //! or mixed values but never undefined behaviour, and everything that is read is checked before it is used.
 //!
 //! Reading order: [`layout`] (what lies where), [`words`] (records in atomics), [`ring`], [`commit`],
-//! [`plan`], [`block`], then the two files with the system in them: [`segment`] (mapping) and [`wake`]
-//! (futex), and [`rights`] (priority, affinity, locked memory).
+//! [`plan`], [`block`], then the files with the system in them: [`segment`] (mapping), [`wake`] (futex), [`death`]
+//! (the kernel's notice of a death) and [`rights`] (priority, affinity, locked memory).
 
 pub mod cable;
 pub mod commit;
@@ -26,6 +26,8 @@ pub mod sync;
 
 #[cfg(not(loom))]
 pub mod block;
+#[cfg(not(loom))]
+pub mod death;
 #[cfg(not(loom))]
 pub mod layout;
 #[cfg(not(loom))]

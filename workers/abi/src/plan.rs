@@ -207,10 +207,22 @@ impl Place {
         Location::unpack(self.previous.load(Relaxed))
     }
 
-    /// Moves the module; engine only. `previous` must be the last place where it has committed.
-    pub fn put(&self, current: Location, previous: Location) {
-        self.previous.store(previous.pack(), Relaxed);
+    /// Puts a new module somewhere, or nobody; engine's control thread only, and only while no plan in force or
+    /// staged has the cell.
+    pub fn put(&self, current: Location) {
+        self.previous.store(0, Relaxed);
         // Release: pairs with `current`.
         self.current.store(current.pack(), Release);
+    }
+
+    /// Moves the module that is at `from` to `to`; engine's take-over thread only. `previous` must be the last
+    /// place where it has committed. False if it is not at `from` any more: control has given the cell to
+    /// somebody else. Then `previous` names a lease that is not the new module's, so nobody takes anything from
+    /// there. Real-time safe.
+    #[must_use]
+    pub fn relocate(&self, from: Location, to: Location, previous: Location) -> bool {
+        self.previous.store(previous.pack(), Relaxed);
+        // Release: whoever sees the new place also sees `previous` (pairs with `current`).
+        self.current.compare_exchange(from.pack(), to.pack(), Release, Relaxed).is_ok()
     }
 }

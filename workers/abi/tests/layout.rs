@@ -231,10 +231,12 @@ fn a_place_says_where_a_module_is_and_where_its_state_comes_from() {
     let place = &segment.control().expect("it is large enough").places[MAX_MODULES - 1];
     assert!(place.current().is_nowhere() && place.previous().is_nowhere());
     let (first, second) = (Location { slot: 63, lease: u32::MAX }, Location { slot: 0, lease: 1 });
-    place.put(first, Location::default());
+    place.put(first);
     assert_eq!((place.current(), place.previous()), (first, Location::default()));
-    place.put(second, first);
+    assert!(place.relocate(first, second, first));
     assert_eq!((place.current(), place.previous()), (second, first));
+    assert!(!place.relocate(first, Location { slot: 2, lease: 9 }, first), "it is not there any more");
+    assert_eq!(place.current(), second);
 }
 
 #[test]
@@ -245,7 +247,8 @@ fn whoever_sees_a_new_place_sees_a_previous_one_that_is_not_older() {
     std::thread::scope(|threads| {
         threads.spawn(|| {
             for lease in 1..=RACED_PLANS {
-                place.put(location(lease), location(lease - 1));
+                let before = location(lease - 1);
+                assert!(place.relocate(place.current(), location(lease), before), "one mover");
             }
         });
         loop {

@@ -7,12 +7,12 @@
 use backline_abi::layout::{Assignment, PAGE};
 use backline_abi::ring::{Consumer, Producer, RING_WORDS};
 use backline_abi::segment::{Segment, SegmentError, free_bytes};
-use backline_abi::wake::{self, now_ns};
+use backline_abi::wake::{self, WaitList, now_ns};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{
-    AtomicU32,
+    AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -202,6 +202,15 @@ fn a_process_that_sleeps_on_a_read_only_mapping_is_woken_by_another() {
     assert!(sleeper.wait().expect("the child ends").success());
 }
 
+/// Sleeps on a commit word and on one that nobody touches.
+fn wait_for(commit: &AtomicU64, seen: u64, deadline_ns: u64) {
+    let other = AtomicU32::new(3);
+    let mut list = WaitList::<2>::new();
+    list.add(&other, 3);
+    list.add_commit(commit, seen);
+    list.wait(deadline_ns);
+}
+
 #[test]
 fn nobody_sleeps_beyond_a_deadline_or_on_a_word_that_has_changed() {
     let segment = Segment::create(&segment_name("deadline"), PAGE).expect("room for a page");
@@ -214,8 +223,8 @@ fn nobody_sleeps_beyond_a_deadline_or_on_a_word_that_has_changed() {
     wake::wait(word, 1, u64::MAX);
     let commit = segment.commit_word(2).expect("it is aligned");
     commit.store(7 << 32 | 5, Relaxed);
-    wake::wait_commit(commit, 7 << 32 | 4, u64::MAX);
-    wake::wait_commit(commit, 7 << 32 | 5, now_ns());
+    wait_for(commit, 7 << 32 | 4, u64::MAX);
+    wait_for(commit, 7 << 32 | 5, now_ns());
 }
 
 #[test]
@@ -225,7 +234,7 @@ fn a_wait_without_an_end_ends_with_the_wake() {
     std::thread::scope(|threads| {
         let sleeper = threads.spawn(|| {
             while commit.load(Acquire) == 0 {
-                wake::wait_commit(commit, 0, u64::MAX);
+                wait_for(commit, 0, u64::MAX);
             }
         });
         while wake_and_count(&segment.words()[0]) == 0 {

@@ -32,6 +32,9 @@ pub enum AttachError {
     /// The engine died before we were ready.
     #[error("no engine to work for")]
     NoEngine(#[source] std::io::Error),
+    /// The kernel would not tell our death.
+    #[error("the kernel refuses the death notice (set_robust_list); a sandbox may forbid it")]
+    NoDeathNotice(#[source] std::io::Error),
 }
 
 /// What the engine tells a worker on its command line.
@@ -130,6 +133,12 @@ fn check(header: &Header, fingerprint: u64) -> Result<(), AttachError> {
 /// Joins the engine that `call` names. `fingerprint` is the rack's.
 pub fn attach(call: &Call, fingerprint: u64) -> Result<View, AttachError> {
     rights::die_with_parent(call.engine_pid).map_err(AttachError::NoEngine)?;
+    if let Err(cause) = rights::leave_no_core_dump() {
+        eprintln!(
+            "backline-worker {}: a crash will be noticed late, because it dumps core: {cause}",
+            call.slot
+        );
+    }
     let control = Segment::open(&call.name)?;
     control.protect()?;
     let header = control.control()?.header.load();

@@ -4,7 +4,7 @@
 use crate::attach::View;
 use crate::rack::{Job, Rack};
 use crate::roster::{Mine, Roster};
-use crate::source::{Gathered, Interruption};
+use crate::source::{Ear, Gathered, Interruption};
 use backline_abi::block::{BlockHeader, Event, MOST_MISSED};
 use backline_abi::commit::{self, Commit, NEVER, block_before, parity};
 use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, ModuleMemory};
@@ -12,7 +12,7 @@ use backline_abi::plan::MAX_CHANNELS;
 use backline_abi::wake;
 use backline_abi::words::{copy_words, load_words, store_samples, store_words};
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
     fence,
 };
@@ -78,13 +78,15 @@ impl Scratch {
 }
 
 /// Renders every module of ours that has not committed `announced` yet. `waited_ns` grows by the time spent
-/// waiting for others.
+/// waiting for others. A module that has missed exactly the block before makes it return `Behind`, if
+/// `may_go_back`.
 pub fn render(
     view: &View,
     rack: &mut impl Rack,
     roster: &mut Roster,
     scratch: &mut Scratch,
     announced: &Announced,
+    may_go_back: bool,
     waited_ns: &mut u64,
 ) -> Result<(), Interruption> {
     let BlockHeader { plan_version, plan_buffer, .. } = announced.header;
@@ -95,19 +97,32 @@ pub fn render(
         let mine = roster.modules[index];
         let cables = &roster.cables[mine.first_cable..mine.first_cable + mine.cables];
         let Some(last) = last_commit(view, &mine) else { continue };
-        if has_rendered(view, last, announced.header.block) {
+        let block = announced.header.block;
+        if has_rendered(view, last, block) {
             continue;
         }
-        let frames = announced.header.frames as usize;
-        scratch.gathered.gather(view, &mine, cables, announced.header.block, frames, waited_ns)?;
+        if may_go_back && last == block_before(block_before(block)) {
+            return Err(Interruption::Behind);
+        }
+        let ear = Ear { view, block, frames: announced.header.frames as usize, moves: roster.moves() };
+        scratch.gathered.gather(&ear, &mine, cables, waited_ns)?;
         if roster.is_stale(view) {
             return Err(Interruption::LookAgain);
         }
         view.head().rendering.store(mine.record.instance, Relaxed);
         render_module(view, rack, scratch, &mine, last, announced);
         view.head().rendering.store(0, Relaxed);
+        note_replay(view);
     }
     Ok(())
+}
+
+/// Notes when the first module was rendered after one was taken over.
+fn note_replay(view: &View) {
+    let head = view.head();
+    if head.replayed_ns.load(Relaxed) < head.adopted_ns.load(Relaxed) {
+        head.replayed_ns.store(wake::now_ns(), Relaxed);
+    }
 }
 
 /// Whether a module whose last commit is `last` is through with `block`. It may be ahead of us, at most at the
@@ -154,22 +169,43 @@ fn render_module(
         scratch.late.extend_from_slice(events);
         events = &scratch.late;
     }
-    rack.render(Job {
-        record: &mine.record,
-        state,
-        inputs: &scratch.gathered.inputs(),
-        outputs,
-        stride: scratch.block_frames,
-        frames: announced.header.frames as usize,
-        events,
-        line: &words[memory.line..memory.line + memory.line_words],
+    let is_bypassed = view.control().bypassed.get(mine.cell).is_some_and(|instance| {
+        // Relaxed: whether the fade begins in this block or the next is all the same.
+        instance.load(Relaxed) == mine.record.instance
     });
+    if is_bypassed {
+        let start = memory.outputs[parity(block_before(block))];
+        fade_out(&words[start..start + memory.output_words], outputs, scratch.block_frames, announced);
+    } else {
+        rack.render(Job {
+            record: &mine.record,
+            state,
+            inputs: &scratch.gathered.inputs(),
+            outputs,
+            stride: scratch.block_frames,
+            frames: announced.header.frames as usize,
+            events,
+            line: &words[memory.line..memory.line + memory.line_words],
+        });
+    }
     silence_if_not_finite(view, rack, mine, scratch);
     store_samples(&words[memory.outputs[parity(block)]..], &scratch.outputs[..memory.output_words]);
     store_words(&words[memory.states[parity(block)]..], &scratch.state[..memory.state_words]);
     commit::publish(word, Commit { lease: mine.lease, block });
     if mine.has_listener {
         wake::wake_commit(word);
+    }
+}
+
+/// A module that is bypassed: every plane falls from its last sample to silence within the block, and stays there.
+fn fade_out(before: &[AtomicU32], outputs: &mut [f32], stride: usize, announced: &Announced) {
+    let BlockHeader { frames, frames_before, .. } = announced.header;
+    let last = (frames_before as usize).clamp(1, stride) - 1;
+    for (plane, before) in outputs.chunks_exact_mut(stride).zip(before.chunks_exact(stride)) {
+        let from = f32::from_bits(before[last].load(Relaxed));
+        for (frame, sample) in plane.iter_mut().take(frames as usize).enumerate() {
+            *sample = from * (1.0 - (frame + 1) as f32 / frames as f32);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::source::Interruption;
 use crate::warm::warm;
 use assert_no_alloc::assert_no_alloc;
 use backline_abi::commit::{NEVER, block_before};
+use backline_abi::death;
 use backline_abi::layout::{Assignment, stage};
 use backline_abi::ring::{Consumer, Garbled};
 use backline_abi::wake::{self, now_ns};
@@ -20,11 +21,13 @@ const IDLE_LOOK_NS: u64 = 1_000_000_000;
 /// A worker's whole life: attach, warm, then render until the engine closes. Returns when it may exit.
 pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<(), AttachError> {
     let call = Call::parse(args)?;
-    let view = attach(&call, rack.fingerprint())?;
+    // The death notice lies in it, so it stays mapped for as long as the process lives.
+    let view: &'static View = Box::leak(Box::new(attach(&call, rack.fingerprint())?));
     // Rooms are made before memory is locked and touched, so they are locked and touched too.
-    let mut host = Host::new(&view);
-    warm(&view, &call, &mut rack);
+    let mut host = Host::new(view);
+    warm(view, &call, &mut rack);
     host.forget_assignments();
+    death::arm(&view.head().death).map_err(AttachError::NoDeathNotice)?;
     view.enter(stage::READY);
     while view.control().is_closing.load(Acquire) == 0 {
         // Acquire: whatever was stored before the bell was rung is visible (pairs with the engine's increment).
@@ -58,6 +61,8 @@ struct Host<'v> {
     scratch: Scratch,
     last_block: u32,
     moves_seen: u32,
+    /// Newest block in which we have gone back to the one before.
+    went_back_in: u32,
 }
 
 impl<'v> Host<'v> {
@@ -68,6 +73,7 @@ impl<'v> Host<'v> {
             scratch: Scratch::with_room(view.header.block_frames as usize),
             last_block: view.control().block.word.load(Acquire),
             moves_seen: view.control().moves.word.load(Acquire),
+            went_back_in: NEVER,
         }
     }
 
@@ -93,7 +99,8 @@ impl<'v> Host<'v> {
         // A block missed by one can still be made good: its inputs and events are kept.
         let before = block_before(newest);
         let next = if self.last_block == block_before(before) { before } else { newest };
-        if self.render_block(rack, next) {
+        let may_go_back = next == newest && self.went_back_in != newest;
+        if self.render_block(rack, next, may_go_back) {
             self.moves_seen = moves;
         }
         Ok(true)
@@ -101,17 +108,29 @@ impl<'v> Host<'v> {
 
     /// True if it is through with the block; false if a module waits still for its input, or a plan changed meanwhile,
     /// so that the block must be looked at again even if it was called done before.
-    fn render_block(&mut self, rack: &mut impl Rack, block: u32) -> bool {
+    fn render_block(&mut self, rack: &mut impl Rack, block: u32, may_go_back: bool) -> bool {
         let started_ns = now_ns();
         let mut waited_ns = 0;
         let outcome = match self.scratch.announced(self.view, block) {
-            Some(announced) => {
-                render(self.view, rack, &mut self.roster, &mut self.scratch, &announced, &mut waited_ns)
-            }
+            Some(announced) => render(
+                self.view,
+                rack,
+                &mut self.roster,
+                &mut self.scratch,
+                &announced,
+                may_go_back,
+                &mut waited_ns,
+            ),
             None => Err(Interruption::TooLate),
         };
-        if outcome == Err(Interruption::LookAgain) {
-            return false;
+        match outcome {
+            Err(Interruption::LookAgain) => return false,
+            Err(Interruption::Behind) => {
+                self.went_back_in = block;
+                self.last_block = block_before(block_before(block));
+                return false;
+            }
+            Ok(()) | Err(Interruption::TooLate) => {}
         }
         self.last_block = block;
         let head = self.view.head();

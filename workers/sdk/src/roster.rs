@@ -8,6 +8,7 @@ use crate::rack::Rack;
 use backline_abi::commit::{self, Commit, NEVER, parity};
 use backline_abi::layout::{MAX_CONNECTIONS, MAX_MODULES, ModuleMemory};
 use backline_abi::plan::{Location, ModuleRecord, Plan};
+use backline_abi::wake::{self, now_ns};
 use backline_abi::words::copy_words;
 use std::sync::atomic::{
     Ordering::{Acquire, Relaxed},
@@ -80,6 +81,11 @@ impl Roster {
         }
     }
 
+    /// Moves counted when the roster was made.
+    pub fn moves(&self) -> u32 {
+        self.moves
+    }
+
     /// True if a place has changed since the roster was made. Real-time safe.
     pub fn is_stale(&self, view: &View) -> bool {
         // Acquire: pairs with the engine's increment after it changed a place.
@@ -149,6 +155,9 @@ impl Roster {
                 prepare::set_up(view, rack, state, &record, place.lease);
             }
             view.head().modules_adopted.fetch_add(1, Relaxed);
+            view.head().adopted_ns.store(now_ns(), Relaxed);
+            // It may have come with the block in progress committed, and its listeners sleep.
+            view.own().commit_word(memory.commit).into_iter().for_each(wake::wake_commit);
         }
         let first_cable = self.cables.len();
         // Entries of a garbled plan may all claim all cables; there is room for each once.

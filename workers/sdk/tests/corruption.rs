@@ -280,7 +280,8 @@ fn a_module_whose_old_place_is_scribbled_on_starts_anew_or_from_there_but_plays(
             commit.store(u64::from(previous.lease) << 32 | u64::from(on.block), Release);
         }
         module.location = Location { slot: 0, lease: on.draw_lease() };
-        on.control().places[module.cell as usize].put(module.location, previous);
+        let place = &on.control().places[module.cell as usize];
+        assert!(place.relocate(place.current(), module.location, previous), "nobody else moves it");
         on.control().moves.word.fetch_add(1, Release);
         on.play(&[&module]);
         assert_eq!(worker.end(), None);

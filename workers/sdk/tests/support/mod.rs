@@ -200,7 +200,7 @@ impl Stage {
     /// Writes a module's record and place as they are.
     pub fn tell(&self, module: &Module) {
         self.control().modules[module.cell as usize].store(&module.record);
-        self.control().places[module.cell as usize].put(module.location, Location::default());
+        self.control().places[module.cell as usize].put(module.location);
     }
 
     /// [`Stage::enter`], and has the worker in `slot` set it up.
@@ -295,6 +295,7 @@ impl Stage {
             plan_version: self.plan_version,
             plan_buffer: self.plan_version % PLANS_KEPT as u32,
             events: events.len() as u32,
+            frames_before: BLOCK_FRAMES as u32,
             deadline_ns: u64::MAX,
             ..BlockHeader::zeroed()
         };
@@ -349,8 +350,10 @@ impl Stage {
     pub fn relocate(&mut self, module: &mut Module, slot: usize) {
         let previous = module.location;
         module.location = Location { slot: slot as u32, lease: self.draw_lease() };
-        self.control().places[module.cell as usize].put(module.location, previous);
+        let place = &self.control().places[module.cell as usize];
+        assert!(place.relocate(previous, module.location, previous), "it was there");
         self.control().moves.word.fetch_add(1, Release);
+        wake::wake(&self.control().moves.word);
         self.ring_bells();
     }
 }

@@ -1,0 +1,278 @@
+//! The thread: sleeps on all death notices and its bell at once, and does what has to be done.
+
+use super::board::Board;
+use super::culprit::{Culprit, Judge};
+use super::relocate::Mover;
+use super::standby::{Candidate, standby};
+use super::stopped::is_stopped;
+use super::{Fact, Reason, Request};
+use crate::pool::rig::Rig;
+use crate::rt::{self, TAKE_OVER_PRIORITY};
+use backline_abi::death;
+use backline_abi::layout::MAX_SLOTS;
+use backline_abi::rights;
+use backline_abi::wake::{WaitList, now_ns};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Longest sleep when nothing happens.
+const LOOK_NS: u64 = 1_000_000_000;
+/// A worker that makes a block late twice within so many is condemned.
+const FORGIVEN_AFTER_BLOCKS: u32 = 512;
+/// Death notices, the bell, and room to spare.
+const MOST_WAITED: usize = MAX_SLOTS + 2;
+
+/// The thread's own state.
+pub struct Watch {
+    rig: Arc<Rig>,
+    board: Arc<Board>,
+    requests: rtrb::Consumer<Request>,
+    facts: rtrb::Producer<Fact>,
+    judge: Judge,
+    /// Slots that control called usable when we looked last.
+    known: u64,
+    /// Of these, slots that were left: until control has taken note and put a new process there.
+    fallen: u64,
+    handled: Handled,
+    /// A block that was concealed, and when to look whether it came after all.
+    recheck: Option<(u32, u64)>,
+    late: [Option<u32>; MAX_SLOTS],
+    /// Process of each slot when it became usable.
+    pids: [u32; MAX_SLOTS],
+}
+
+/// Complaints that were dealt with.
+#[derive(Default)]
+struct Handled {
+    overdue: u32,
+    concealed: u32,
+    given_up: u32,
+}
+
+fn bits(set: u64) -> impl Iterator<Item = usize> {
+    (0..MAX_SLOTS).filter(move |slot| set >> slot & 1 == 1)
+}
+
+impl Watch {
+    pub fn new(
+        rig: Arc<Rig>,
+        board: Arc<Board>,
+        requests: rtrb::Consumer<Request>,
+        facts: rtrb::Producer<Fact>,
+    ) -> Self {
+        Self {
+            rig,
+            board,
+            requests,
+            facts,
+            judge: Judge::new(),
+            known: 0,
+            fallen: 0,
+            handled: Handled::default(),
+            recheck: None,
+            late: [None; MAX_SLOTS],
+            pids: [0; MAX_SLOTS],
+        }
+    }
+
+    pub fn run(mut self, wants_realtime: bool) {
+        if wants_realtime {
+            // The workers' refusal is reported loudly; this one has the same cause.
+            let _ = rights::take_fifo(TAKE_OVER_PRIORITY);
+        }
+        // Acquire: pairs with the store when the handle is dropped.
+        while self.board.is_closing.load(Acquire) == 0 {
+            rt::audio_section(|| self.turn());
+        }
+    }
+
+    /// Everything there is to do, then a sleep. Real-time safe but for the sleep.
+    fn turn(&mut self) {
+        // Acquire: whatever the bell was rung for is visible.
+        let bell = self.board.bell.load(Acquire);
+        self.meet_the_new();
+        self.look_for_deaths();
+        self.serve();
+        self.hear_the_witness();
+        self.sleep(bell);
+    }
+
+    fn mover(&self) -> Mover<'_> {
+        Mover { rig: &self.rig, board: &self.board }
+    }
+
+    /// Slots come and go. A new process in a slot whose modules nobody could take goes on with them itself. Slots
+    /// that control gives up for reasons of its own are left like those of the dead.
+    fn meet_the_new(&mut self) {
+        let usable = self.board.usable();
+        let renewed = bits(usable).filter(|slot| self.pids[*slot] != self.board.pid(*slot));
+        let new = renewed.fold(usable & !self.known, |set, slot| set | 1 << slot);
+        let gone = self.known & !usable & !self.fallen;
+        self.known = usable;
+        self.fallen &= usable & !new;
+        for slot in bits(new) {
+            self.late[slot] = None;
+            self.pids[slot] = self.board.pid(slot);
+            if self.mover().has_modules(slot) {
+                self.mover().slot(slot, slot);
+            }
+        }
+        for slot in bits(gone) {
+            self.leave(slot, Reason::Died, 0);
+        }
+        // Those nobody could take so far.
+        for slot in bits(!usable | self.fallen).take_while(|slot| *slot < self.rig.arenas().len()) {
+            if let Some(to) = self.standby_for(slot, false).filter(|_| self.mover().has_modules(slot)) {
+                self.mover().slot(slot, to);
+            }
+        }
+    }
+
+    fn look_for_deaths(&mut self) {
+        for slot in bits(self.known & !self.fallen) {
+            // Acquire: everything the dead worker stored is visible (the kernel changes the word after it).
+            let word = self.rig.head(slot).death.load(Acquire);
+            if word != death::alive(self.pids[slot]) {
+                let rendering = self.rig.head(slot).rendering.load(Relaxed);
+                self.leave(slot, Reason::Died, rendering);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        while let Ok(request) = self.requests.pop() {
+            match request {
+                Request::Module { cell, from, to } => {
+                    self.mover().module(cell, from, to);
+                }
+                Request::Slot { from, to } => {
+                    self.mover().slot(from, to);
+                }
+            }
+            // Release: the places are changed before the request counts as done (pairs with control's load).
+            self.board.done.fetch_add(1, Release);
+            backline_abi::wake::wake(&self.board.done);
+        }
+    }
+
+    fn hear_the_witness(&mut self) {
+        if let Some(block) = self.board.overdue.heard(&mut self.handled.overdue) {
+            self.accuse(block, |watch, culprit, _| watch.leave_if_stopped(culprit));
+        }
+        if let Some(block) = self.board.concealed.heard(&mut self.handled.concealed) {
+            self.accuse(block, |watch, culprit, _| watch.note_late(culprit, block));
+            self.recheck = Some((block, now_ns() + self.board.block_ns.load(Relaxed) / 2));
+        }
+        if let Some(block) = self.board.given_up.heard(&mut self.handled.given_up) {
+            self.accuse(block, Self::leave_as_hung);
+        }
+        self.recheck();
+    }
+
+    /// A concealed block that has not come half a period later: whoever owes it hangs. If we come late ourselves,
+    /// the whole machine stood still, and nobody is accused yet.
+    fn recheck(&mut self) {
+        let Some((block, at_ns)) = self.recheck.filter(|(_, at_ns)| now_ns() >= *at_ns) else { return };
+        let patience_ns = self.board.block_ns.load(Relaxed) / 2;
+        if now_ns() > at_ns + patience_ns {
+            self.recheck = Some((block, now_ns() + patience_ns));
+            return;
+        }
+        self.recheck = None;
+        self.accuse(block, Self::leave_as_hung);
+    }
+
+    /// Calls `judge` for each culprit of `block`, with whether it is rendering what it owes.
+    fn accuse(&mut self, block: u32, mut judge: impl FnMut(&mut Self, Culprit, u64)) {
+        let mut culprits = [None; MAX_SLOTS];
+        let mut held_cores = 0_u64;
+        let (rig, board) = (self.rig.clone(), self.board.clone());
+        self.judge.find(&rig, block, |culprit| {
+            if let Some(place) = culprits.get_mut(culprit.slot) {
+                *place = Some(culprit);
+                if rig.head(culprit.slot).rendering.load(Relaxed) != 0 {
+                    held_cores |= 1_u64.checked_shl(board.core(culprit.slot)).unwrap_or(0);
+                }
+            }
+        });
+        for culprit in culprits.into_iter().flatten() {
+            if (self.known & !self.fallen) >> culprit.slot & 1 == 1 {
+                judge(self, culprit, held_cores);
+            }
+        }
+    }
+
+    fn leave_if_stopped(&mut self, culprit: Culprit) {
+        if is_stopped(self.pids[culprit.slot]) {
+            self.leave(culprit.slot, Reason::Stopped, 0);
+        }
+    }
+
+    /// A worker may make one block late; the second time it is one to be left.
+    fn note_late(&mut self, culprit: Culprit, block: u32) {
+        let is_second = self.late[culprit.slot]
+            .is_some_and(|before| (1..FORGIVEN_AFTER_BLOCKS).contains(&block.wrapping_sub(before)));
+        self.late[culprit.slot] = Some(block);
+        if is_second || is_stopped(self.pids[culprit.slot]) {
+            self.leave(culprit.slot, Reason::Hung, culprit.instance);
+        }
+    }
+
+    /// `held_cores` have a worker that is rendering what it owes. One that is not, on such a core, could not run:
+    /// its modules leave, it stays.
+    fn leave_as_hung(&mut self, culprit: Culprit, held_cores: u64) {
+        let rendering = self.rig.head(culprit.slot).rendering.load(Relaxed);
+        let is_core_held = held_cores >> (self.board.core(culprit.slot) & 63) & 1 == 1;
+        if rendering != 0 || !is_core_held {
+            self.leave(culprit.slot, Reason::Hung, culprit.instance);
+        } else {
+            let to = self.standby_for(culprit.slot, true);
+            let noticed_ns = now_ns();
+            let modules = to.map_or(0, |to| self.mover().slot(culprit.slot, to));
+            self.tell(Reason::Starved, culprit.slot, to, modules, 0, noticed_ns);
+        }
+    }
+
+    /// Everything leaves `slot`, which is not looked at again until there is a new process in it.
+    fn leave(&mut self, slot: usize, reason: Reason, rendering: u32) {
+        let noticed_ns = now_ns();
+        self.fallen |= 1 << slot;
+        let to = self.standby_for(slot, reason != Reason::Died);
+        let modules = to.map_or(0, |to| self.mover().slot(slot, to));
+        self.tell(reason, slot, to, modules, rendering, noticed_ns);
+    }
+
+    fn tell(
+        &mut self,
+        reason: Reason,
+        slot: usize,
+        to: Option<usize>,
+        modules: u32,
+        rendering: u32,
+        noticed_ns: u64,
+    ) {
+        let pid = self.pids[slot];
+        let block = self.rig.control().block.word.load(Acquire);
+        let moved_ns = now_ns();
+        // Control sees from the slot's process itself what has to be done; a fact lost in a flood costs a log line.
+        let _ =
+            self.facts.push(Fact { reason, slot, pid, to, modules, rendering, block, noticed_ns, moved_ns });
+    }
+
+    fn standby_for(&self, slot: usize, is_core_held: bool) -> Option<usize> {
+        let candidates = bits(self.known & !self.fallen).filter(|other| *other != slot).map(|other| {
+            Candidate { slot: other, core: self.board.core(other), load_ns: self.board.load_ns(other) }
+        });
+        standby(candidates, self.board.core(slot), is_core_held)
+    }
+
+    fn sleep(&self, bell: u32) {
+        let mut list = WaitList::<MOST_WAITED>::new();
+        list.add(&self.board.bell, bell);
+        for slot in bits(self.known & !self.fallen) {
+            list.add(&self.rig.head(slot).death, death::alive(self.pids[slot]));
+        }
+        let next = self.recheck.map_or(u64::MAX, |(_, at_ns)| at_ns);
+        list.wait(next.min(now_ns() + LOOK_NS));
+    }
+}
