@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::layer::Raw;
 use crate::config::{Key, Layer, parse_address};
+use crate::control::chaos::Spec;
 
 /// A rig of worker processes that stands warm before the set starts.
 ///
@@ -181,6 +182,7 @@ const RENDER_EXAMPLES: &str = "\
 Examples:
   backline render song.toml --seconds 8 --out song.wav
   backline render song.toml --seconds 8 --out song.wav --score song.score
+  backline render song.toml --seconds 8 --out song.wav --chaos seed=7,kill=0.05    # the same bits
 
 A score has one event a line: SECONDS ADDRESS ARGS..., for example
   0.500 /gate adsr1 1        # comments start with #";
@@ -202,6 +204,9 @@ pub struct RenderArgs {
     /// Render the same graph in this process, without workers
     #[arg(long)]
     pub in_process: bool,
+    /// Harm workers on purpose: seed=N and a probability a block for kill, segv, abort, stop, recycle
+    #[arg(long, value_name = "SPEC", conflicts_with = "in_process")]
+    pub chaos: Option<Spec>,
     /// Options that `run` has, too.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -303,6 +308,8 @@ pub enum BenchQuestion {
     Create,
     /// How long a block takes, and how many are late
     Cycle,
+    /// How soon a killed worker's modules play elsewhere, and whether a sample differs
+    Takeover,
 }
 
 /// `backline doctor`

@@ -2,7 +2,7 @@
 
 use super::args::{BenchArgs, BenchQuestion};
 use super::exit::Exit;
-use crate::bench::{create, cycle};
+use crate::bench::{create, cycle, takeover};
 use crate::config;
 use anyhow::Context;
 
@@ -16,6 +16,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     let outcome = match args.question {
         BenchQuestion::Create => create::run(&settings, n)?,
         BenchQuestion::Cycle => cycle::run(&settings, n)?,
+        BenchQuestion::Takeover => takeover::run(&settings, n)?,
     };
     match &args.json {
         None => print!("{}", outcome.table()),

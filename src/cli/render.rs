@@ -8,6 +8,7 @@ use super::warmth::Warmth;
 use crate::command::{Command, Due, Request};
 use crate::config::{self, Settings};
 use crate::control;
+use crate::control::chaos::{Chaos, Injected};
 use crate::control::in_process::InProcess;
 use crate::control::offline::{self, Cue, Cues};
 use crate::osc::score;
@@ -34,13 +35,13 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<Exit> {
     let total_frames = (args.seconds * f64::from(settings.rate_hz)).round().max(1.0) as u64;
     let mut out = Out::create(args, &settings, total_frames)?;
     let started = Instant::now();
-    let concealed = if args.in_process {
+    let toll = if args.in_process {
         in_process(&settings, &patch, cues, total_frames, &mut out)?;
-        0
+        Toll::default()
     } else {
         by_workers(args, &settings, &patch, cues, total_frames, &mut out)?
     };
-    out.finish(args, concealed, started.elapsed().as_secs_f64())
+    out.finish(args, toll, started.elapsed().as_secs_f64())
 }
 
 fn cues(args: &RenderArgs, settings: &Settings) -> anyhow::Result<Cues> {
@@ -61,14 +62,18 @@ fn by_workers(
     cues: Cues,
     total_frames: u64,
     out: &mut Out,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Toll> {
+    let mut chaos = args.chaos.clone().map(Chaos::start).transpose()?;
     let mut warmth = Warmth::new(args.engine.json);
     let (mut conductor, mut cycle) = control::start(settings, &mut |progress| warmth.show(progress))?;
     warmth.finish();
     load(&mut conductor, patch)?;
-    let rendered = offline::render(&mut conductor, &mut cycle, cues, total_frames, |block| out.listen(block));
-    rendered?;
-    Ok(conductor.report().concealed.load(Relaxed))
+    let harm = chaos.as_mut();
+    offline::render(&mut conductor, &mut cycle, cues, total_frames, harm, |block| out.listen(block))?;
+    Ok(Toll {
+        concealed: conductor.report().concealed.load(Relaxed),
+        injected: chaos.map(|chaos| chaos.injected()).unwrap_or_default(),
+    })
 }
 
 fn in_process(
@@ -88,6 +93,13 @@ fn in_process(
     let opening = commands.map(|command| Cue { frame: 0, request: request(command) });
     let cues = Cues::new(opening.chain(cues).collect());
     Ok(InProcess::new(settings).render(cues, total_frames, |block| out.listen(block))?)
+}
+
+/// What was done to the workers, and what it cost.
+#[derive(Default)]
+struct Toll {
+    concealed: u64,
+    injected: Injected,
 }
 
 /// The file, its checksum, and the bar.
@@ -123,7 +135,7 @@ impl Out {
         self.bar.inc(block.len() as u64 / 2);
     }
 
-    fn finish(self, args: &RenderArgs, concealed: u64, took_s: f64) -> anyhow::Result<Exit> {
+    fn finish(self, args: &RenderArgs, toll: Toll, took_s: f64) -> anyhow::Result<Exit> {
         self.bar.finish_and_clear();
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -135,11 +147,15 @@ impl Out {
             println!(
                 "{}",
                 json!({
-                    "event": "rendered", "files": paths, "frames": frames, "peak": peak, "concealed": concealed,
-                    "faults": 0, "sha256": sha256, "seconds_taken": took_s,
+                    "event": "rendered", "files": paths, "frames": frames, "peak": peak,
+                    "concealed": toll.concealed, "faults": toll.injected.total(),
+                    "injected": toll.injected.to_json(), "sha256": sha256, "seconds_taken": took_s,
                 })
             );
         } else {
+            if args.chaos.is_some() {
+                println!("{}, {} blocks concealed", toll.injected, toll.concealed);
+            }
             println!("{frames} frames in {took_s:.2} s, peak {peak:.3}, sha256 {sha256}");
             paths.iter().for_each(|path| println!("rendered {}", path.display()));
         }

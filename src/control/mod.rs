@@ -9,6 +9,7 @@
 pub mod answers;
 pub mod apply;
 pub mod cells;
+pub mod chaos;
 pub mod in_process;
 pub mod moves;
 pub mod offline;

@@ -21,6 +21,29 @@ impl Conductor {
         !dead.is_empty()
     }
 
+    /// The next thing that the take-over thread has to tell, for benches that time it; it is heard here, too.
+    pub fn take_over_fact(&mut self) -> Option<Fact> {
+        let fact = self.takeover.fact()?;
+        self.hear(&fact);
+        Some(fact)
+    }
+
+    /// Hands everything that `slot` plays to another worker, between two of its modules' blocks, and has its
+    /// process replaced. False if nobody else is ready.
+    pub fn recycle(&mut self, slot: usize) -> bool {
+        let core = self.pool.slots()[slot].core;
+        let others = (0..self.pool.slots().len()).filter(|other| *other != slot);
+        let ready = others.filter(|other| self.pool.slots()[*other].state.is_usable());
+        let nearest = ready.min_by_key(|other| (self.pool.slots()[*other].core != core, *other));
+        let Some(to) = nearest else { return false };
+        let is_done = self.takeover.ask(Request::Slot { from: slot, to });
+        if is_done {
+            self.pool.condemn(slot);
+            self.keep_books();
+        }
+        is_done
+    }
+
     fn hear(&mut self, fact: &Fact) {
         let Fact { reason, slot, pid, to, modules, .. } = *fact;
         let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));

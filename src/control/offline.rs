@@ -3,6 +3,7 @@
 
 use super::Conductor;
 use super::apply::Moment;
+use super::chaos::Chaos;
 use crate::command::{Command, Reply, Request};
 use crate::cycle::Cycle;
 use backline_abi::wake::now_ns;
@@ -104,13 +105,14 @@ pub fn refusal(reply: &Reply, frame: u64, rate_hz: u32) -> RenderError {
     }
 }
 
-/// Renders `total_frames`, performing `cues`; each block's interleaved stereo goes to `listen`. The last 20 ms
+/// Renders `total_frames`, performing `cues`, and harming workers if `chaos` says so; each block's interleaved stereo goes to `listen`. The last 20 ms
 /// fade out.
 pub fn render(
     conductor: &mut Conductor,
     cycle: &mut Cycle,
     mut cues: Cues,
     total_frames: u64,
+    mut chaos: Option<&mut Chaos>,
     mut listen: impl FnMut(&[f32]),
 ) -> Result<(), RenderError> {
     let block_frames = u64::from(conductor.settings().block_frames);
@@ -128,6 +130,9 @@ pub fn render(
             })
             .map_err(|reply| refusal(&reply, frame, rate_hz))?;
         let frames = (end - frame) as usize;
+        if let Some(chaos) = &mut chaos {
+            chaos.strike(conductor);
+        }
         cycle.begin(frames, now_ns(), u64::MAX);
         let began_ns = now_ns();
         while !cycle.wait_for_all(now_ns() + PATIENCE_NS) {
