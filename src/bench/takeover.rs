@@ -129,18 +129,20 @@ impl Toll {
         self.notice.record_ns(fact.noticed_ns.saturating_sub(killed_ns));
         self.moved.record_ns(fact.moved_ns - fact.noticed_ns);
         self.modules += u64::from(fact.modules);
-        let (Some(to), true) = (fact.to, fact.modules > 0) else {
+        if fact.modules == 0 {
             self.idle += 1;
             return Ok(());
-        };
-        let head = conductor.pool().rig().head(to);
-        while head.replayed_ns.load(Relaxed) < fact.noticed_ns {
-            if now_ns() >= until_ns {
-                bail!("the modules of worker {victim} do not play on worker {to}");
-            }
-            sleep_until(now_ns() + 20_000);
         }
-        let replayed_ns = head.replayed_ns.load(Relaxed);
+        let rig = conductor.pool().rig();
+        // Whoever took them: they may have moved on, if that worker was held up meanwhile.
+        let replays = || (0..slots).map(|slot| rig.head(slot).replayed_ns.load(Relaxed));
+        let replayed_ns = loop {
+            match replays().filter(|replayed_ns| *replayed_ns >= fact.noticed_ns).min() {
+                Some(replayed_ns) => break replayed_ns,
+                None if now_ns() >= until_ns => bail!("the modules of worker {victim} play nowhere"),
+                None => sleep_until(now_ns() + 20_000),
+            }
+        };
         self.replay.record_ns(replayed_ns - fact.noticed_ns);
         self.total.record_ns(replayed_ns - killed_ns);
         Ok(())
