@@ -2,6 +2,9 @@
 //! by one. It does what the engine does, in the same order (`src/cycle`, `src/pool/dispatch`, `src/control`).
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod fate;
+pub mod frail;
+pub mod pair;
 pub mod storm;
 pub mod worker;
 
@@ -9,7 +12,7 @@ use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{Commit, FIRST, next_block, observe, parity};
 use backline_abi::layout::{
     ABI_VERSION, ARENA_HEAP_WORDS, Answer, ArenaHead, Assignment, BLOCKS_KEPT, Control, Header, MAGIC,
-    ModuleMemory, PLANS_KEPT, assignment, status,
+    ModuleMemory, PAGE, PLANS_KEPT, assignment, status,
 };
 use backline_abi::plan::{Location, ModuleRecord, Plan, PlanConnection, PlanEntry};
 use backline_abi::ring::{Consumer, Producer};
@@ -30,6 +33,8 @@ pub const BLOCK_FRAMES: usize = 64;
 pub const RATE_HZ: u32 = 48_000;
 /// Bytes of each arena.
 const ARENA_BYTES: usize = 2 * 1024 * 1024;
+/// Cache lines of a page.
+const LINES_OF_PAGE: usize = PAGE / 64;
 /// Nothing here takes this long; what takes longer is stuck.
 const WATCHDOG_NS: u64 = 60_000_000_000;
 
@@ -48,6 +53,43 @@ pub fn is_so_in_time(mut is_so: impl FnMut() -> bool) -> bool {
         wake::sleep_until(now_ns() + 50_000);
     }
     true
+}
+
+/// Sizes of a stage.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Frames of every block.
+    pub block_frames: usize,
+    /// Sample rate.
+    pub rate_hz: u32,
+    /// Bytes of each arena.
+    pub arena_bytes: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { block_frames: BLOCK_FRAMES, rate_hz: RATE_HZ, arena_bytes: ARENA_BYTES }
+    }
+}
+
+/// A module to enter.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Its type.
+    pub name: &'static str,
+    /// Channels asked for.
+    pub channels: usize,
+    /// Seed of everything random in it.
+    pub identity: u32,
+    /// Its parameters by index; those that are not here have their default.
+    pub params: Vec<f32>,
+}
+
+impl Wish {
+    /// One channel, everything as it comes.
+    pub fn plain(name: &'static str) -> Self {
+        Self { name, channels: 1, identity: 5, params: Vec::new() }
+    }
 }
 
 /// One module on the stage.
@@ -70,6 +112,7 @@ pub type Cable<'m> = (&'m Module, u32, u32);
 pub struct Stage {
     control: Segment,
     arenas: Vec<Segment>,
+    shape: Shape,
     /// Last block announced.
     pub block: u32,
     /// Version of the plan in force.
@@ -84,13 +127,19 @@ pub struct Stage {
 impl Stage {
     /// A stage for `slots` workers, none started.
     pub fn new(test: &str, slots: usize) -> Self {
+        Self::of_shape(test, slots, Shape::default())
+    }
+
+    /// A stage of other sizes.
+    pub fn of_shape(test: &str, slots: usize, shape: Shape) -> Self {
         let name = format!("backline-test-{test}-{}", std::process::id());
         let control = Segment::create(&name, size_of::<Control>()).expect("room for the control segment");
         let arena =
-            |slot| Segment::create(&format!("{name}-{slot}"), ARENA_BYTES).expect("room for an arena");
+            |slot| Segment::create(&format!("{name}-{slot}"), shape.arena_bytes).expect("room for an arena");
         let stage = Self {
             control,
             arenas: (0..slots).map(arena).collect(),
+            shape,
             block: FIRST,
             plan_version: 0,
             replies_heads: (0..slots).map(|_| AtomicU32::new(0)).collect(),
@@ -110,16 +159,21 @@ impl Stage {
             abi_version: ABI_VERSION,
             control_bytes: size_of::<Control>() as u32,
             arena_head_bytes: size_of::<ArenaHead>() as u32,
-            rate_hz: RATE_HZ,
-            block_frames: BLOCK_FRAMES as u32,
+            rate_hz: self.shape.rate_hz,
+            block_frames: self.shape.block_frames as u32,
             slots: self.arenas.len() as u32,
-            arena_bytes: ARENA_BYTES as u64,
+            arena_bytes: self.shape.arena_bytes as u64,
             catalogue: backline_dsp::play::fingerprint(),
             engine_pid: std::process::id(),
             worker_priority: 0,
             locks_memory: 0,
             reserved: 0,
         }
+    }
+
+    /// Its sizes.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Name of the control segment.
@@ -167,18 +221,31 @@ impl Stage {
     }
 
     /// Enters a module of type `name` with one channel into the tables, to live in `slot`; nobody is told.
-    pub fn enter(&mut self, name: &str, slot: usize) -> Module {
-        let (type_index, entry) = catalogue::find(name).expect("the type exists");
+    pub fn enter(&mut self, name: &'static str, slot: usize) -> Module {
+        self.enter_wished(&Wish::plain(name), slot)
+    }
+
+    /// The next module's commit word is the last thing in its page if `is_alone`, else it stands at line `line`
+    /// of some page.
+    pub fn place_next(&mut self, line: usize, is_alone: bool) {
+        let line = if is_alone { LINES_OF_PAGE - 1 } else { line % LINES_OF_PAGE };
+        self.next_start = self.next_start.next_multiple_of(PAGE / 4) + line * PAGE / 4 / LINES_OF_PAGE;
+    }
+
+    /// [`Stage::enter`] with all that can be wished for.
+    pub fn enter_wished(&mut self, wish: &Wish, slot: usize) -> Module {
+        let (type_index, entry) = catalogue::find(wish.name).expect("the type exists");
         let mut params = [0.0; MAX_PARAMS];
         params.iter_mut().zip(entry.panel.params).for_each(|(value, param)| *value = param.default);
-        let channels = entry.channels(1);
-        let used = &params[..entry.panel.params.len()];
-        let setup = Setup { rate_hz: RATE_HZ as f32, channels, identity: 5, params: used };
+        params.iter_mut().zip(&wish.params).for_each(|(value, wished)| *value = *wished);
+        let channels = entry.channels(wish.channels);
+        let (identity, used) = (wish.identity, &params[..entry.panel.params.len()]);
+        let setup = Setup { rate_hz: self.shape.rate_hz as f32, channels, identity, params: used };
         let record = ModuleRecord {
             instance: 100 + self.next_cell,
             type_index: type_index as u32,
             channels: channels as u32,
-            identity: 5,
+            identity,
             memory_start: self.next_start as u32,
             state_words: entry.state_words as u32,
             line_words: (entry.line_samples)(&setup) as u32,
@@ -188,7 +255,8 @@ impl Stage {
             ..ModuleRecord::zeroed()
         };
         let arena_words = self.arenas[0].words().len();
-        let memory = ModuleMemory::of(&record, BLOCK_FRAMES, arena_words).expect("the arena has room");
+        let memory =
+            ModuleMemory::of(&record, self.shape.block_frames, arena_words).expect("the arena has room");
         let location = Location { slot: slot as u32, lease: self.draw_lease() };
         let module = Module { cell: self.next_cell, record, memory, location };
         self.next_cell += 1;
@@ -204,8 +272,13 @@ impl Stage {
     }
 
     /// [`Stage::enter`], and has the worker in `slot` set it up.
-    pub fn add(&mut self, name: &str, slot: usize) -> Module {
-        let module = self.enter(name, slot);
+    pub fn add(&mut self, name: &'static str, slot: usize) -> Module {
+        self.add_wished(&Wish::plain(name), slot)
+    }
+
+    /// [`Stage::enter_wished`], and has the worker in `slot` set it up.
+    pub fn add_wished(&mut self, wish: &Wish, slot: usize) -> Module {
+        let module = self.enter_wished(wish, slot);
         let prepare = Assignment {
             kind: assignment::PREPARE,
             cell: module.cell,
@@ -213,7 +286,7 @@ impl Stage {
             lease: module.location.lease,
             ..Assignment::zeroed()
         };
-        assert_eq!(self.ask(slot, prepare).status, status::DONE, "{name} is set up");
+        assert_eq!(self.ask(slot, prepare).status, status::DONE, "{} is set up", wish.name);
         module
     }
 
@@ -291,7 +364,7 @@ impl Stage {
         let cell = &self.control().blocks[self.block as usize % BLOCKS_KEPT];
         let header = BlockHeader {
             block: self.block,
-            frames: BLOCK_FRAMES as u32,
+            frames: self.shape.block_frames as u32,
             plan_version: self.plan_version,
             plan_buffer: self.plan_version % PLANS_KEPT as u32,
             events: events.len() as u32,
@@ -346,12 +419,14 @@ impl Stage {
         modules.iter().map(|module| self.heard(module)).collect()
     }
 
-    /// Moves `module` to `slot`, where it is taken over from where it is now.
+    /// Moves `module` to `slot`, where it is taken over from where it is now, or was before if it never got there.
     pub fn relocate(&mut self, module: &mut Module, slot: usize) {
-        let previous = module.location;
+        let old = module.location;
+        let has_arrived = self.commit_of(module).lease == old.lease;
         module.location = Location { slot: slot as u32, lease: self.draw_lease() };
         let place = &self.control().places[module.cell as usize];
-        assert!(place.relocate(previous, module.location, previous), "it was there");
+        let previous = if has_arrived { old } else { place.previous() };
+        assert!(place.relocate(old, module.location, previous), "it was there");
         self.control().moves.word.fetch_add(1, Release);
         wake::wake(&self.control().moves.word);
         self.ring_bells();

@@ -39,13 +39,24 @@ pub struct Worker {
 impl Worker {
     /// Starts one in `slot` and waits until it is ready.
     pub fn ready(on: &Stage, slot: usize) -> Self {
-        let mut worker = Self { child: spawn(on, slot) };
-        wait_until("a worker is ready", || {
-            assert!(worker.end().is_none(), "the worker ended before it was ready: {:?}", worker.end());
-            let head = on.head(slot);
-            head.pid.load(Acquire) == worker.pid() && head.stage.load(Acquire) == stage::READY
-        });
+        let mut worker = Self::started(on, slot, command(on.name(), slot, std::process::id()));
+        worker.await_ready(on, slot);
         worker
+    }
+
+    /// Starts `command`, which is for `slot`, and does not wait.
+    pub fn started(on: &Stage, slot: usize, mut command: Command) -> Self {
+        on.head(slot).stage.store(stage::EMPTY, Relaxed);
+        Self { child: command.spawn().expect("the worker program starts") }
+    }
+
+    /// Waits until it is ready in `slot`.
+    pub fn await_ready(&mut self, on: &Stage, slot: usize) {
+        wait_until("a worker is ready", || {
+            assert!(self.end().is_none(), "the worker ended before it was ready: {:?}", self.end());
+            let head = on.head(slot);
+            head.pid.load(Acquire) == self.pid() && head.stage.load(Acquire) == stage::READY
+        });
     }
 
     /// Its process.
@@ -56,6 +67,18 @@ impl Worker {
     /// How it ended, if it has.
     pub fn end(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it is our child")
+    }
+
+    /// Whether it is stopped.
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
+    /// Stops it, and returns when it is stopped.
+    pub fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        wait_until("a worker stops", || self.is_stopped());
     }
 
     /// Waits for its end.
@@ -84,11 +107,6 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn spawn(on: &Stage, slot: usize) -> Child {
-    on.head(slot).stage.store(stage::EMPTY, Relaxed);
-    command(on.name(), slot, std::process::id()).spawn().expect("the worker program starts")
 }
 
 /// Starts one in `slot` that is expected to end at once: its exit code and what it said.
