@@ -1,6 +1,9 @@
 //! A module on the bench: its state, its line and whatever is patched into it.
 #![allow(dead_code, reason = "each test file uses its own part of the bench")]
 
+pub mod careless;
+pub mod scene;
+
 use backline_dsp::catalogue::{self, Entry};
 use backline_dsp::line::Line;
 use backline_dsp::module::{Happening, Input, Io, MAX_FRAMES, Setup};
