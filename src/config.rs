@@ -81,6 +81,8 @@ pub struct Settings {
     pub max_modules: usize,
     /// Connections the whole engine accepts, 1..=4,096.
     pub max_connections: usize,
+    /// File of the audit log; in the state folder if nobody says.
+    pub audit: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             arena_mib: 16,
             max_modules: 1_024,
             max_connections: 4_096,
+            audit: None,
         }
     }
 }

@@ -28,7 +28,8 @@ const EXCEPTIONS: [(&str, &str); 2] = [
     ("output", "pool"),
 ];
 /// Files that may contain unsafe code.
-const UNSAFE: [&str; 5] = [
+const UNSAFE: [&str; 6] = [
+    "workers/abi/src/crash.rs",
     "workers/abi/src/death.rs",
     "workers/abi/src/segment.rs",
     "workers/abi/src/wake.rs",

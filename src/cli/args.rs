@@ -94,6 +94,9 @@ pub struct EngineArgs {
     /// Connections the engine accepts, 1 to 4096 [default: 4096]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_connections: Option<i64>,
+    /// Write down everything done to worker processes in FILE [default: in the state folder]
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
     /// Ask for no real-time priority and no locked memory
     #[arg(long)]
     pub no_realtime: bool,
@@ -114,6 +117,7 @@ impl EngineArgs {
             .option(Key::ArenaMib, self.arena.map(Raw::Whole))
             .option(Key::MaxModules, self.max_modules.map(Raw::Whole))
             .option(Key::MaxConnections, self.max_connections.map(Raw::Whole))
+            .option(Key::Audit, self.audit.clone().map(Raw::Path))
             .option(Key::Realtime, self.no_realtime.then_some(Raw::Truth(false)))
     }
 }

@@ -65,8 +65,12 @@ fn table(status: &Value) -> String {
     let accounts = &status["accounts"];
     let _ = writeln!(
         text,
-        "processes spawned {} = alive {} + reaped {}",
-        accounts["spawned"], accounts["alive"], accounts["reaped"]
+        "processes spawned {} = alive {} + reaped {}, orphans reaped {}, signals sent {}",
+        accounts["spawned"],
+        accounts["alive"],
+        accounts["reaped"],
+        accounts["orphans_reaped"],
+        accounts["signals_sent"],
     );
     let _ = writeln!(text, "\nslot     pid core state       fifo lock pin  busy us  max us  modules");
     for worker in status["workers"].as_array().into_iter().flatten() {

@@ -44,6 +44,8 @@ pub enum Key {
     MaxModules,
     /// The most connections.
     MaxConnections,
+    /// File of the audit log.
+    Audit,
 }
 
 /// One row.
@@ -112,7 +114,7 @@ impl Setting {
 }
 
 /// Every setting, in the order of [`Key`] and of `--print-config`.
-pub static SETTINGS: [Setting; 15] = [
+pub static SETTINGS: [Setting; 16] = [
     Setting {
         key: Key::Audio,
         name: "audio",
@@ -264,6 +266,19 @@ pub static SETTINGS: [Setting; 15] = [
         takes: Takes::Whole(1, 4_096),
         put: |settings, raw| replace(&mut settings.max_connections, whole(raw)),
         show: |settings| settings.max_connections.to_string(),
+    },
+    Setting {
+        key: Key::Audit,
+        name: "audit",
+        flag: "--audit",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("the path of a file for the audit log"),
+        put: |settings, raw| replace(&mut settings.audit, path(raw).map(Some)),
+        show: |settings| {
+            let usual = || "(in the state folder)".to_owned();
+            settings.audit.as_ref().map_or_else(usual, |path| path.display().to_string())
+        },
     },
 ];
 

@@ -54,7 +54,6 @@ impl Conductor {
 
     /// Everything `backline status` shows.
     pub fn status_json(&self) -> serde_json::Value {
-        let (spawned, reaped) = self.pool.accounts();
         json!({
             "engine": { "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION") },
             "audio": self.audio_json(),
@@ -65,7 +64,7 @@ impl Conductor {
                 "max_connections": self.limits.max_connections,
             },
             "memory": self.memory_json(),
-            "accounts": { "spawned": spawned, "reaped": reaped, "alive": spawned.saturating_sub(reaped) },
+            "accounts": self.accounts_json(),
             "network": {
                 "datagrams": self.network.datagrams,
                 "malformed": self.network.malformed,
@@ -100,6 +99,36 @@ impl Conductor {
         })
     }
 
+    /// Every process that was ever started, and what became of it.
+    fn accounts_json(&self) -> serde_json::Value {
+        let accounts = self.pool.accounts();
+        let audit = self.pool.supervisor().audit();
+        let (written, lost) = audit.counts();
+        json!({
+            "spawned": accounts.spawned,
+            "alive": accounts.alive,
+            "reaped": accounts.reaped,
+            "descendants": accounts.descendants,
+            "orphans_reaped": accounts.orphans_reaped,
+            "signals_sent": accounts.signals_sent,
+            "audit": { "path": audit.path(), "written": written, "lost": lost },
+        })
+    }
+
+    /// Records of processes that cannot be kept, in words.
+    fn unrecorded(&self) -> Vec<String> {
+        let supervisor = self.pool.supervisor();
+        let (_, lost) = supervisor.audit().counts();
+        let path =
+            supervisor.audit().path().map_or_else(|| "nowhere".into(), |path| path.display().to_string());
+        let audit = (lost > 0).then(|| {
+            format!(
+                "the audit log ({path}): {lost} events were lost; make room, or set audit to another file"
+            )
+        });
+        audit.into_iter().chain(supervisor.registry_fault()).collect()
+    }
+
     fn memory_json(&self) -> serde_json::Value {
         let (used, total) = self.cells.memory_bytes();
         json!({
@@ -111,24 +140,23 @@ impl Conductor {
 
     /// What was asked for and not obtained, in words.
     pub fn refused(&self) -> Vec<String> {
+        let mut refused = self.unrecorded();
         if !self.settings.wants_realtime {
-            return vec![
-                "real-time priority and locked memory were not asked for (--no-realtime)".to_owned(),
-            ];
+            refused
+                .push("real-time priority and locked memory were not asked for (--no-realtime)".to_owned());
+            return refused;
         }
         let common = self.pool.common_rights();
         let missing = |bit: u32, what: &str| (common & bit == 0).then(|| what.to_owned());
-        let mut refused: Vec<String> = [
+        let rights = [
             missing(rights_bits::FIFO, "real-time priority of the workers; run scripts/setup-realtime"),
             missing(rights_bits::LOCKED, "locked memory of the workers; run scripts/setup-realtime"),
             missing(
                 rights_bits::PINNED,
                 "pinning of the workers to their cores; check the cpuset of this session",
             ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        ];
+        refused.extend(rights.into_iter().flatten());
         if self.report.blocks.load(Relaxed) > 0 && self.report.has_fifo.load(Relaxed) == 0 {
             refused.push("real-time priority of the audio thread; run scripts/setup-realtime".to_owned());
         }

@@ -26,6 +26,7 @@ use crate::pool::Pool;
 use crate::pool::rig::{Rig, RigSpec};
 use crate::pool::warmup::{Progress, StartError};
 use crate::rt::report::AudioReport;
+use crate::supervise::audit::{self, Audit};
 use crate::takeover::TakeOver;
 use cells::Cells;
 use std::sync::Arc;
@@ -74,7 +75,8 @@ pub fn start(
         arena_bytes: settings.arena_mib as usize * 1024 * 1024,
         wants_realtime: settings.wants_realtime,
     };
-    let pool = Pool::start(&spec, progress)?;
+    let path = settings.audit.clone().or_else(|| audit::usual_path(settings.session.as_deref()));
+    let pool = Pool::start(&spec, Audit::start(path), progress)?;
     if settings.wants_realtime
         && let Err(cause) = backline_abi::rights::lock_memory()
     {

@@ -2,17 +2,26 @@
 //!
 //! In: modules to place, from the patch. Out: assignments to workers, answered; a place for each module.
 //! Thread: control. [`rig`] is the memory, [`memory`] its map, [`place`] the choice, [`dispatch`] the
-//! conversation with one worker, [`warmup`] the start; the processes themselves are `supervise`'s.
+//! conversation with one worker, [`warmup`] the start, [`autopsy`] the end of one; the processes themselves are
+//! `supervise`'s.
 
+pub mod autopsy;
 pub mod dispatch;
 pub mod memory;
 pub mod place;
 pub mod rig;
 pub mod warmup;
 
+use crate::supervise::alarm::Alarm;
+use crate::supervise::audit::{self, Audit};
+use crate::supervise::blame::{Blame, Fatality, Verdict};
+use crate::supervise::ending::{Ending, How};
 use crate::supervise::lifecycle::{Action, Event, State, step};
-use crate::supervise::process::{Notice, Order, Supervisor};
+use crate::supervise::pace::Pace;
+use crate::supervise::process::{Accounts, Notice, Order, Supervisor};
+use autopsy::Death;
 use backline_abi::layout::{MAX_TYPES, stage};
+use backline_abi::wake::now_ns;
 use dispatch::Conversation;
 use place::{Candidate, PlaceError, Request};
 use rig::Rig;
@@ -54,7 +63,8 @@ pub struct Pool {
     rig: Arc<Rig>,
     supervisor: Supervisor,
     slots: Vec<Slot>,
-    reaped: u64,
+    blame: Blame,
+    pace: Pace,
 }
 
 /// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
@@ -87,8 +97,8 @@ pub fn worker_program() -> std::io::Result<PathBuf> {
 
 impl Pool {
     /// Slots, none started. Worker i is pinned to core i modulo the cores.
-    fn new(rig: Arc<Rig>) -> std::io::Result<Self> {
-        let supervisor = Supervisor::start(worker_program()?, rig.name().to_owned())?;
+    fn new(rig: Arc<Rig>, audit: Audit) -> std::io::Result<Self> {
+        let supervisor = Supervisor::start(worker_program()?, rig.name().to_owned(), audit)?;
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let core_of = |slot: usize| cores.get(slot % cores.len().max(1)).map_or(0, |core| core.id);
         let slots = (0..rig.arenas().len())
@@ -106,7 +116,7 @@ impl Pool {
                 unanswered_since: None,
             })
             .collect();
-        Ok(Self { rig, supervisor, slots, reaped: 0 })
+        Ok(Self { rig, supervisor, slots, blame: Blame::default(), pace: Pace::default() })
     }
 
     /// The slots.
@@ -119,9 +129,24 @@ impl Pool {
         &self.rig
     }
 
-    /// Processes started and processes reaped since the start.
-    pub fn accounts(&self) -> (u64, u64) {
-        (self.slots.iter().map(|slot| slot.spawned).sum(), self.reaped)
+    /// What was done to processes since the start; spawned = alive + reaped at any time.
+    pub fn accounts(&self) -> Accounts {
+        self.supervisor.accounts()
+    }
+
+    /// What an audio thread condemns slots with.
+    pub fn alarm(&self) -> &Arc<Alarm> {
+        self.supervisor.alarm()
+    }
+
+    /// The supervisor, for what it has written and could not write.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// Which modules and types are not to be rendered any more.
+    pub fn blame(&mut self) -> &mut Blame {
+        &mut self.blame
     }
 
     /// What a module of this type takes of a block, by the dearest measurement of any worker that is ready, ns.
@@ -182,6 +207,8 @@ impl Pool {
             Action::Report => {
                 let cause = self.slots[slot].last_cause.as_deref().unwrap_or("unknown");
                 tracing::error!(slot, cause, "worker slot given up: its processes die before they are ready");
+                let cause = cause.to_owned();
+                self.supervisor.audit().note(audit::Event::SlotGivenUp { slot, cause });
             }
             Action::Nothing | Action::MoveAndWait(_) => {}
         }
@@ -192,9 +219,9 @@ impl Pool {
         self.supervisor.order(Order::Spawn { slot, core: self.slots[slot].core });
     }
 
-    /// Looks after the slots: deaths, joins, answers that are overdue. Returns slots whose process died, for
-    /// their modules to be moved.
-    pub fn tend(&mut self) -> Vec<usize> {
+    /// Looks after the slots: deaths, joins, answers that are overdue. Returns the deaths, for modules to be moved and
+    /// those that are poisoned to be bypassed.
+    pub fn tend(&mut self) -> Vec<Death> {
         let mut dead = Vec::new();
         while let Some(notice) = self.supervisor.notice() {
             match notice {
@@ -204,14 +231,10 @@ impl Pool {
                     self.slots[slot].talk.start_over(&self.rig, slot);
                 }
                 Notice::NotSpawned { slot, cause } => {
-                    self.bury(slot, format!("could not be started ({cause})"), false);
-                    dead.push(slot);
+                    let words = format!("could not be started ({cause})");
+                    dead.push(self.bury(slot, &Ending::of(How::NotStarted), words));
                 }
-                Notice::Exited { slot, cause, was_killed, .. } => {
-                    self.reaped += 1;
-                    self.bury(slot, cause, was_killed);
-                    dead.push(slot);
-                }
+                Notice::Exited { slot, ending, .. } => dead.push(self.bury(slot, &ending, ending.cause())),
             }
         }
         for slot in 0..self.slots.len() {
@@ -220,10 +243,24 @@ impl Pool {
         dead
     }
 
-    /// A process is dead. One that somebody killed before it was ready is no failed start.
-    fn bury(&mut self, slot: usize, cause: String, was_killed: bool) {
+    /// A process is dead: whose doing was it, and what follows?
+    fn bury(&mut self, slot: usize, ending: &Ending, cause: String) -> Death {
+        let pid = self.slots[slot].pid;
+        let doing = ending.doing(autopsy::last_word(&self.rig, slot, pid));
+        let rendering = autopsy::was_rendering(&self.rig, slot, pid);
+        let verdict = self.blame.died(now_ns(), &Fatality { slot, doing, rendering });
+        let death = Death { slot, cause, doing, verdict };
+        tracing::warn!(slot, pid, cause = death.cause, doing = doing.words(), "worker ended");
+        death.tell(self.supervisor.audit());
+        let was_killed = !doing.is_own() && ending.how != How::NotStarted;
+        self.empty(slot, was_killed, death.cause.clone(), &verdict);
+        death
+    }
+
+    /// The slot is empty, and will be filled again. A process that somebody killed before it was ready is no
+    /// failed start.
+    fn empty(&mut self, slot: usize, was_killed: bool, cause: String, verdict: &Verdict) {
         let entry = &mut self.slots[slot];
-        tracing::warn!(slot, pid = entry.pid, cause, "worker ended");
         let is_innocent = was_killed || entry.state.is_usable() || entry.state == State::Condemned;
         entry.failed_starts = if is_innocent { 0 } else { entry.failed_starts + 1 };
         entry.pid = 0;
@@ -231,7 +268,7 @@ impl Pool {
         entry.last_cause = Some(cause);
         let failed_starts = entry.failed_starts;
         if let Action::MoveAndWait(pause) = self.happen(slot, Event::Exited { failed_starts }) {
-            self.slots[slot].refill_at = Some(Instant::now() + pause);
+            self.slots[slot].refill_at = Some(Instant::now() + pause.max(verdict.pause));
         }
     }
 
@@ -254,7 +291,7 @@ impl Pool {
             }
             State::BackingOff => {
                 let is_over = entry.refill_at.is_some_and(|at| at <= Instant::now());
-                if is_over {
+                if is_over && self.pace.allows(now_ns()) {
                     self.slots[slot].refill_at = None;
                     self.happen(slot, Event::MayRefill);
                 }

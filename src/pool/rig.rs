@@ -1,6 +1,7 @@
 //! The engine's shared memory: one control segment, one arena a slot. Created before anything else, unlinked
 //! when dropped; what a killed engine left is found by its name and swept.
 
+use crate::supervise::census::{Process, boot_id};
 use backline_abi::layout::{ABI_VERSION, ArenaHead, Control, Header, MAGIC};
 use backline_abi::segment::{Segment, SegmentError, free_bytes};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -109,16 +110,9 @@ fn fresh_name() -> String {
     format!("backline-{}-{pid}-{start}-{}", boot_id(), COUNT.fetch_add(1, Relaxed))
 }
 
-fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.chars().filter(char::is_ascii_hexdigit).take(8).collect()
-}
-
-/// When process `pid` started, in clock ticks since boot (proc_pid_stat(5), field 22); `None` if it is gone.
+/// When process `pid` started; `None` if it is gone.
 fn start_ticks(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.rsplit_once(')')?.1;
-    after_name.split_whitespace().nth(19)?.parse().ok()
+    Process::of_pid(pid).map(|process| process.start_ticks)
 }
 
 /// Unlinks segments whose engine is dead, and returns their names. A living engine's are never touched, nor

@@ -1,9 +1,12 @@
 //! Filling the pool before the set: start all workers, say how far each has come, and return when all are
 //! ready.
 
+use super::autopsy::Death;
 use super::rig::{Rig, RigSpec};
 use super::{Pool, worker_program};
+use crate::supervise::audit::Audit;
 use crate::supervise::lifecycle::State;
+use crate::supervise::registry;
 use backline_abi::layout::stage;
 use backline_abi::segment::SegmentError;
 use std::sync::Arc;
@@ -72,19 +75,28 @@ pub const fn stage_name(reached: u32) -> &'static str {
 
 impl Pool {
     /// Creates the rig, starts every worker and waits until all are ready. `progress` is told of each change.
-    pub fn start(spec: &RigSpec, progress: &mut dyn FnMut(&Progress)) -> Result<Self, StartError> {
+    /// What engines left that are dead is removed before. What is done to processes goes into `audit`.
+    pub fn start(
+        spec: &RigSpec,
+        audit: Audit,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Self, StartError> {
         worker_program()?;
+        let left = registry::reap();
+        for survivor in left.killed.iter().chain(&left.stubborn) {
+            let (pid, engine) = (survivor.process.pid, survivor.engine_pid);
+            tracing::warn!(pid, name = survivor.name, engine, "what a dead engine had left was killed");
+        }
         super::rig::sweep();
         let rig = Arc::new(Rig::create(spec)?);
-        let mut pool = Self::new(rig)?;
+        let mut pool = Self::new(rig, audit)?;
         for slot in 0..pool.slots.len() {
             pool.spawn(slot);
         }
         let started = Instant::now();
         let mut told = None;
         loop {
-            if let Some(&slot) = pool.tend().first() {
-                let cause = pool.slots[slot].last_cause.clone().unwrap_or_default();
+            if let Some(Death { slot, cause, .. }) = pool.tend().pop() {
                 return Err(StartError::Died { slot, cause, stage: pool.stage_of(slot) });
             }
             let now = pool.progress();

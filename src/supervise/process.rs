@@ -1,23 +1,32 @@
 //! The supervisor thread: the only one that spawns, signals and reaps.
 //!
-//! In: [`Order`]s from control. Out: [`Notice`]s to control.
-//! It lives as long as the engine, because a worker's death signal is tied to the thread that spawned it.
-//! Workers are started by exec through `posix_spawn`, each in a process group of its own; a group gets TERM,
-//! 200 ms, then KILL.
+//! In: [`Order`]s from control, condemnations from anybody ([`Alarm`]). Out: [`Notice`]s to control, a line in
+//! the audit log for everything done, the registry of who lives.
+//! It lives as long as the engine, because a worker's death signal is tied to the thread that spawned it. It
+//! sleeps in `poll` on the alarm's bell and the pidfds of all it has to bury, so it wakes when there is something
+//! to do, and once a second to see what workers have started.
+//! A worker that is dismissed gets TERM, 200 ms, then KILL, with its whole group; one that is condemned or killed gets
+//! KILL. The group of a dead one is always swept, and then what has left the group ([`super::family`]).
 
+use super::alarm::{Alarm, Offence};
+use super::audit::{Audit, Event};
+use super::ending::{Ending, How, Sentence};
+use super::family::{Changes, Family, Workers};
+use super::mark::{Engine, Mark};
+use super::registry::{Registry, RegistryError};
+use super::ward::{Call, Ward};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use rustix::process::{Signal, getpid, set_child_subreaper};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a process group has between TERM and KILL.
-const GRACE: Duration = Duration::from_millis(200);
-/// How long an order may wait while nothing dies.
-const LOOK_FOR_ORDERS: Duration = Duration::from_millis(5);
+pub const GRACE: Duration = Duration::from_millis(200);
+/// How long the thread waits at its end for what was killed to be dead.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What control asks for.
 #[derive(Debug)]
@@ -29,8 +38,13 @@ pub enum Order {
         /// Core.
         core: usize,
     },
-    /// Kill the process group in `slot` now.
+    /// The process in `slot` broke the contract: kill its group now.
     Kill {
+        /// Slot.
+        slot: usize,
+    },
+    /// The process in `slot` is not needed any more: TERM, 200 ms, KILL. Nobody is blamed for its end.
+    Dismiss {
         /// Slot.
         slot: usize,
     },
@@ -61,39 +75,103 @@ pub enum Notice {
         slot: usize,
         /// Process.
         pid: u32,
-        /// How, in words.
-        cause: String,
-        /// Whether somebody else ended it, by a signal that no fault of its own raises.
-        was_killed: bool,
+        /// How.
+        ending: Ending,
     },
+}
+
+/// What was done so far. At any time: spawned = alive + reaped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Workers started.
+    pub spawned: u64,
+    /// Workers that are not reaped.
+    pub alive: u64,
+    /// Workers reaped.
+    pub reaped: u64,
+    /// Processes known to descend from workers.
+    pub descendants: u64,
+    /// What dead workers had left, and we reaped.
+    pub orphans_reaped: u64,
+    /// Signals sent, one for a whole group.
+    pub signals_sent: u64,
+}
+
+/// What control and the thread share.
+#[derive(Default)]
+struct Shared {
+    accounts: Accounts,
+    registry_fault: Option<RegistryError>,
 }
 
 /// Control's handle on the supervisor thread. Dropping it ends all workers.
 pub struct Supervisor {
     orders: Sender<Order>,
     notices: Receiver<Notice>,
+    alarm: Arc<Alarm>,
+    shared: Arc<Mutex<Shared>>,
+    audit: Audit,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Supervisor {
     /// Starts the thread. Workers are `program NAME SLOT CORE PID`, with `name` the control segment's.
-    pub fn start(program: PathBuf, name: String) -> std::io::Result<Self> {
+    pub fn start(program: PathBuf, name: String, audit: Audit) -> std::io::Result<Self> {
+        static HOUSES: AtomicU32 = AtomicU32::new(0);
+        // Orphans of our workers become our children, for us to find and bury.
+        set_child_subreaper(Some(getpid()))?;
+        let (engine, house) = (Engine::own(), HOUSES.fetch_add(1, Relaxed));
         let (orders, orders_in) = unbounded();
         let (notices_out, notices) = unbounded();
-        let keeper = Keeper { program, name, orders: orders_in, notices: notices_out, children: Vec::new() };
+        let (alarm, shared) = (Arc::new(Alarm::new()?), Arc::<Mutex<Shared>>::default());
+        let registry = Registry::create(&engine, house).map_err(|fault| complain(&shared, fault)).ok();
+        let keeper = Keeper {
+            program,
+            name,
+            family: Family::new(engine.clone(), house),
+            mark: Mark { engine, house, serial: 0 },
+            orders: orders_in,
+            notices: notices_out,
+            alarm: alarm.clone(),
+            shared: shared.clone(),
+            audit: audit.clone(),
+            registry,
+            wards: Vec::new(),
+        };
         let thread = std::thread::Builder::new().name("supervisor".into()).spawn(move || keeper.run())?;
-        Ok(Self { orders, notices, thread: Some(thread) })
+        Ok(Self { orders, notices, alarm, shared, audit, thread: Some(thread) })
     }
 
-    /// Gives an order.
+    /// Gives an order; it is taken at once.
     pub fn order(&self, order: Order) {
         // The thread ends only after `Close`, which only `drop` sends.
         let _ = self.orders.send(order);
+        self.alarm.ring();
     }
 
     /// The next notice, if there is one.
     pub fn notice(&self) -> Option<Notice> {
         self.notices.try_recv().ok()
+    }
+
+    /// What an audio thread condemns slots with.
+    pub fn alarm(&self) -> &Arc<Alarm> {
+        &self.alarm
+    }
+
+    /// The log of everything that is done here.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// What was done so far.
+    pub fn accounts(&self) -> Accounts {
+        lock(&self.shared).accounts
+    }
+
+    /// Why there is no registry, if there is none.
+    pub fn registry_fault(&self) -> Option<String> {
+        lock(&self.shared).registry_fault.as_ref().map(RegistryError::to_string)
     }
 }
 
@@ -106,31 +184,53 @@ impl Drop for Supervisor {
     }
 }
 
-struct Charge {
-    slot: usize,
-    child: Child,
-    pid: u32,
-    pidfd: OwnedFd,
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn complain(shared: &Mutex<Shared>, fault: RegistryError) {
+    tracing::error!(%fault, "what a killed engine leaves behind may not be found");
+    lock(shared).registry_fault = Some(fault);
 }
 
 /// The thread's own state.
 struct Keeper {
     program: PathBuf,
     name: String,
+    /// Of the worker that was started last.
+    mark: Mark,
     orders: Receiver<Order>,
     notices: Sender<Notice>,
-    children: Vec<Charge>,
+    alarm: Arc<Alarm>,
+    shared: Arc<Mutex<Shared>>,
+    audit: Audit,
+    registry: Option<Registry>,
+    wards: Vec<Ward>,
+    family: Family,
 }
 
 impl Keeper {
     fn run(mut self) {
+        self.audit.note(Event::Opened { engine_pid: std::process::id() });
         loop {
-            match self.orders.try_recv() {
-                Ok(Order::Spawn { slot, core }) => self.spawn(slot, core),
-                Ok(Order::Kill { slot }) => self.signal(|charge| charge.slot == slot, Signal::KILL),
-                Ok(Order::Close) | Err(TryRecvError::Disconnected) => return self.close(),
-                Err(TryRecvError::Empty) => self.watch(LOOK_FOR_ORDERS),
+            // Silence first: whoever rings from here on is heard by the next `poll`.
+            self.alarm.silence();
+            loop {
+                match self.orders.try_recv() {
+                    Ok(Order::Spawn { slot, core }) => self.spawn(slot, core),
+                    Ok(Order::Kill { slot }) => self.condemn(slot, Offence::BrokeContract),
+                    Ok(Order::Dismiss { slot }) => self.dismiss(slot),
+                    Ok(Order::Close) | Err(TryRecvError::Disconnected) => return self.close(),
+                    Err(TryRecvError::Empty) => break,
+                }
             }
+            let alarm = self.alarm.clone();
+            for (slot, offence) in alarm.take_condemned() {
+                self.condemn(slot, offence);
+            }
+            self.kill_overdue();
+            self.look_after_family();
+            self.wait(None);
         }
     }
 
@@ -139,97 +239,190 @@ impl Keeper {
         let _ = self.notices.send(notice);
     }
 
+    fn count(&self, change: impl FnOnce(&mut Accounts)) {
+        let mut shared = lock(&self.shared);
+        change(&mut shared.accounts);
+        shared.accounts.alive = self.wards.len() as u64;
+        shared.accounts.descendants = self.family.size() as u64;
+    }
+
+    fn record(&mut self, write: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) {
+        if let Some(registry) = &mut self.registry
+            && let Err(fault) = write(registry)
+        {
+            complain(&self.shared, fault);
+            self.registry = None;
+        }
+    }
+
     fn spawn(&mut self, slot: usize, core: usize) {
-        let spawned = Command::new(&self.program)
-            .arg(&self.name)
-            .args([slot.to_string(), core.to_string(), std::process::id().to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .and_then(|child| {
-                let pid = child.id();
-                let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-                Ok(Charge { slot, child, pid, pidfd })
-            });
-        match spawned {
-            Ok(charge) => {
-                self.tell(Notice::Spawned { slot, pid: charge.pid });
-                self.children.push(charge);
+        self.mark.serial += 1;
+        self.alarm.pardon(slot);
+        let call = Call { program: &self.program, name: &self.name, slot, core, mark: &self.mark };
+        match Ward::start(&call) {
+            Ok(ward) => {
+                let process = ward.process;
+                self.record(|registry| registry.add(process));
+                self.wards.push(ward);
+                self.count(|accounts| accounts.spawned += 1);
+                self.audit.note(Event::Spawned { slot, pid: process.pid, core });
+                self.tell(Notice::Spawned { slot, pid: process.pid });
             }
-            Err(cause) => self.tell(Notice::NotSpawned { slot, cause }),
+            Err(cause) => {
+                self.audit.note(Event::NotSpawned { slot, cause: cause.to_string() });
+                self.tell(Notice::NotSpawned { slot, cause });
+            }
         }
     }
 
-    /// Waits for a death, at most `limit`, and reaps whoever died.
-    fn watch(&mut self, limit: Duration) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: limit.as_nanos() as i64 };
-        let mut fds: Vec<PollFd<'_>> =
-            self.children.iter().map(|charge| PollFd::new(&charge.pidfd, PollFlags::IN)).collect();
-        if fds.is_empty() {
-            return std::thread::sleep(limit);
-        }
-        let is_somebody_dead = poll(&mut fds, Some(&timeout)).is_ok_and(|count| count > 0);
-        if is_somebody_dead {
-            self.reap();
+    fn condemn(&mut self, slot: usize, offence: Offence) {
+        for index in self.in_slot(slot) {
+            let ward = &mut self.wards[index];
+            ward.sentence(Sentence::Condemned(offence));
+            let (pid, why) = (ward.process.pid, offence.words());
+            self.audit.note(Event::Condemned { slot, pid, why });
+            self.signal(index, Signal::KILL, why);
         }
     }
 
-    fn reap(&mut self) {
+    fn dismiss(&mut self, slot: usize) {
+        for index in self.in_slot(slot) {
+            self.wards[index].sentence(Sentence::Dismissed);
+            self.wards[index].kill_at.get_or_insert(Instant::now() + GRACE);
+            self.signal(index, Signal::TERM, "it is not needed any more");
+        }
+    }
+
+    fn in_slot(&self, slot: usize) -> Vec<usize> {
+        (0..self.wards.len()).filter(|index| self.wards[*index].slot == slot).collect()
+    }
+
+    fn kill_overdue(&mut self) {
+        for index in 0..self.wards.len() {
+            if self.wards[index].kill_at.is_some_and(|at| at <= Instant::now()) {
+                self.wards[index].kill_at = None;
+                self.signal(index, Signal::KILL, "it had 200 ms to leave");
+            }
+        }
+    }
+
+    fn signal(&self, index: usize, signal: Signal, why: &'static str) {
+        let ward = &self.wards[index];
+        if ward.signal_group(signal) {
+            self.count(|accounts| accounts.signals_sent += 1);
+            let signal = if signal == Signal::KILL { "KILL" } else { "TERM" };
+            self.audit.note(Event::Signal { to: "group", pid: ward.process.pid, signal, why });
+        }
+    }
+
+    /// Sleeps until the bell rings, somebody dies, `limit` or something else is due; then buries the dead.
+    fn wait(&mut self, limit: Option<Instant>) {
+        let due = self.wards.iter().filter_map(|ward| ward.kill_at).chain(limit).min();
+        let until = due.map_or(self.family.next_look(), |due| due.min(self.family.next_look()));
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        let mut fds = vec![PollFd::new(&self.alarm, PollFlags::IN)];
+        fds.extend(self.wards.iter().map(|ward| PollFd::new(&ward.pidfd, PollFlags::IN)));
+        fds.extend(self.family.pidfds().map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
+        // An interrupted wait is a wait that is over.
+        let _ = poll(&mut fds, Some(&timeout));
+        self.bury_wards();
+        let changes = self.family.bury();
+        self.take_note(changes);
+    }
+
+    fn bury_wards(&mut self) {
         let mut index = 0;
-        while index < self.children.len() {
-            match self.children[index].child.try_wait() {
-                Ok(Some(status)) => {
-                    let charge = self.children.swap_remove(index);
-                    // Whatever it started shares its group and goes with it.
-                    let _ = kill_process_group(group_of(charge.pid), Signal::KILL);
-                    self.tell(Notice::Exited {
-                        slot: charge.slot,
-                        pid: charge.pid,
-                        cause: cause_of(status),
-                        was_killed: was_killed(status),
-                    });
-                }
-                _ => index += 1,
+        while index < self.wards.len() {
+            if self.wards[index].is_dead() {
+                // Before it is reaped: its number is its own, and so is the group of that number.
+                self.signal(index, Signal::KILL, "its worker is dead");
+                self.bury(index);
+            } else {
+                index += 1;
             }
         }
     }
 
-    fn signal(&self, whose: impl Fn(&Charge) -> bool, signal: Signal) {
-        for charge in self.children.iter().filter(|charge| whose(charge)) {
-            // ESRCH: it is dead already, and will be reaped.
-            let _ = kill_process_group(group_of(charge.pid), signal);
+    fn bury(&mut self, index: usize) {
+        let facts = self.wards[index].facts();
+        let unknown = Ending::of(How::Unknown);
+        let ending = self.wards[index].reap().unwrap_or(unknown);
+        let ward = self.wards.swap_remove(index);
+        let (slot, process, pid) = (ward.slot, ward.process, ward.process.pid);
+        self.family.bereave(pid, ward.serial);
+        self.record(|registry| registry.remove(process));
+        self.count(|accounts| accounts.reaped += 1);
+        let (code, signal) = match ending.how {
+            How::Exited(code) => (Some(code), None),
+            How::Signalled(signal) => (None, Some(signal)),
+            How::NotStarted | How::Unknown => (None, None),
+        };
+        let (user_ms, system_ms) = facts.map_or((0, 0), |facts| (facts.user_ms, facts.system_ms));
+        let cause = ending.cause();
+        self.audit.note(Event::Exited { slot, pid, code, signal, cause, user_ms, system_ms });
+        self.tell(Notice::Exited { slot, pid, ending });
+    }
+
+    fn look_after_family(&mut self) {
+        if self.family.next_look() <= Instant::now() {
+            let workers: Workers = self.wards.iter().map(|ward| (ward.process.pid, ward.serial)).collect();
+            let changes = self.family.look(&workers);
+            self.take_note(changes);
         }
     }
 
+    fn take_note(&mut self, changes: Changes) {
+        for process in changes.found {
+            self.record(|registry| registry.add(process));
+        }
+        for process in changes.lost {
+            self.record(|registry| registry.remove(process));
+        }
+        let why = "its worker is dead";
+        for process in &changes.killed {
+            self.audit.note(Event::Signal { to: "process", pid: process.pid, signal: "KILL", why });
+        }
+        let (killed, reaped) = (changes.killed.len() as u64, changes.reaped.len() as u64);
+        for (process, name) in changes.reaped {
+            self.audit.note(Event::OrphanReaped { pid: process.pid, name });
+        }
+        self.count(|accounts| {
+            accounts.signals_sent += killed;
+            accounts.orphans_reaped += reaped;
+        });
+    }
+
+    /// TERM to all, 200 ms, KILL to all; then until nobody is left, at most a second.
     fn close(&mut self) {
-        self.signal(|_| true, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
-        while !self.children.is_empty() && Instant::now() < deadline {
-            self.watch(LOOK_FOR_ORDERS);
+        let killing = Instant::now() + GRACE;
+        for index in 0..self.wards.len() {
+            self.wards[index].sentence(Sentence::Dismissed);
+            self.wards[index].kill_at = Some(killing);
+            self.signal(index, Signal::TERM, "the engine is closing");
         }
-        self.signal(|_| true, Signal::KILL);
-        for charge in &mut self.children {
-            let _ = charge.child.wait();
+        let giving_up = killing + LAST_PATIENCE;
+        // At least one look after the last worker: what they had started may not have been seen yet.
+        let mut has_looked = false;
+        while Instant::now() < giving_up {
+            self.alarm.silence();
+            self.kill_overdue();
+            if self.wards.is_empty() && !has_looked {
+                has_looked = true;
+                self.family.hurry();
+            }
+            self.look_after_family();
+            if has_looked && self.family.size() == 0 {
+                break;
+            }
+            self.wait(Some(giving_up));
         }
-        self.children.clear();
-    }
-}
-
-fn group_of(pid: u32) -> Pid {
-    // A child's pid is positive, and the group has its number: `process_group(0)`.
-    Pid::from_raw(pid as i32).unwrap_or(Pid::INIT)
-}
-
-fn was_killed(status: ExitStatus) -> bool {
-    let outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP].map(Signal::as_raw);
-    status.signal().is_some_and(|signal| outside.contains(&signal))
-}
-
-fn cause_of(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("killed by signal {signal}"),
-        (None, Some(code)) => format!("exited with code {code}"),
-        (None, None) => "ended in an unknown way".to_owned(),
+        let left = self.wards.len() + self.family.size();
+        self.audit.note(Event::Closed { left });
+        match self.registry.take() {
+            Some(registry) if left == 0 => registry.close(),
+            _ if left > 0 => tracing::error!(left, "processes are left; `backline reap` tries again"),
+            _ => {}
+        }
     }
 }

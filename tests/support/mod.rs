@@ -67,6 +67,7 @@ pub fn on_its_own(mut command: Command) -> Command {
         command.env_remove(name);
     }
     command.env("NO_COLOR", "1").env("XDG_CONFIG_HOME", "/nonexistent").stdin(Stdio::null());
+    command.env("XDG_STATE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command
 }
 

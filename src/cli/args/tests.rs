@@ -25,7 +25,7 @@ fn every_option_of_run_reaches_its_setting() {
     let args = run(
         "run set.toml --audio null --device hw:0 --rate 44100 --block 64 --workers 3 --listen 0.0.0.0:0 \
          --allow 10.0.0.0/8 --allow 192.168.1.7 --record out.wav --session gig --lookahead 1 --arena 8 \
-         --max-modules 10 --max-connections 20 --no-realtime --json",
+         --max-modules 10 --max-connections 20 --audit log.jsonl --no-realtime --json",
     );
     let settings = resolve(&[args.layer()]).unwrap().settings;
     assert_eq!(args.patch, Some("set.toml".into()));
@@ -38,6 +38,7 @@ fn every_option_of_run_reaches_its_setting() {
     assert_eq!(settings.session.as_deref(), Some("gig"));
     assert_eq!((settings.lookahead_blocks, settings.arena_mib), (1, 8));
     assert_eq!((settings.max_modules, settings.max_connections), (10, 20));
+    assert_eq!(settings.audit, Some("log.jsonl".into()));
     assert!(!settings.wants_realtime && !settings.insecure && args.engine.json);
 }
 

@@ -173,7 +173,8 @@ pub struct ArenaHead {
     pub busy_max_ns: AtomicU32,
     /// Instance being rendered, 0 between modules: who is to blame if the process dies now.
     pub rendering: AtomicU32,
-    reserved: AtomicU32,
+    /// Last word of a worker that died of a fault ([`crate::crash::CrashWord`]), 0 while it lives.
+    pub crash: AtomicU32,
     /// The death notice: who lives here, and that he is dead once the kernel says so ([`crate::death`]).
     pub death: AtomicU32,
     reserved2: AtomicU32,
@@ -275,6 +276,7 @@ const _: () = {
     assert!(offset_of!(ArenaHead, blocks_rendered) == 32);
     assert!(offset_of!(ArenaHead, busy_ns) == 72);
     assert!(offset_of!(ArenaHead, rendering) == 80);
+    assert!(offset_of!(ArenaHead, crash) == 84);
     assert!(offset_of!(ArenaHead, death) == 88);
     assert!(offset_of!(ArenaHead, adopted_ns) == 96);
     assert!(offset_of!(ArenaHead, replayed_ns) == 104);

@@ -17,7 +17,8 @@
 //!
 //! Reading order: [`layout`] (what lies where), [`words`] (records in atomics), [`ring`], [`commit`],
 //! [`plan`], [`block`], then the files with the system in them: [`segment`] (mapping), [`wake`] (futex), [`death`]
-//! (the kernel's notice of a death) and [`rights`] (priority, affinity, locked memory).
+//! (the kernel's notice of a death), [`crash`] (a dying worker's last word) and [`rights`] (priority, affinity,
+//! locked memory).
 
 pub mod cable;
 pub mod commit;
@@ -26,6 +27,8 @@ pub mod sync;
 
 #[cfg(not(loom))]
 pub mod block;
+#[cfg(not(loom))]
+pub mod crash;
 #[cfg(not(loom))]
 pub mod death;
 #[cfg(not(loom))]

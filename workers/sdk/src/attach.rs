@@ -155,6 +155,9 @@ pub fn attach(call: &Call, fingerprint: u64) -> Result<View, AttachError> {
     let head = view.head();
     // A dead predecessor in this slot may have left `READY` here; it must not be read beside our pid.
     head.stage.store(stage::EMPTY, Release);
+    // Nor is what it was rendering, and died of, ours.
+    head.rendering.store(0, Relaxed);
+    head.crash.store(0, Relaxed);
     head.pid.store(std::process::id(), Release);
     head.abi_version.store(ABI_VERSION, Relaxed);
     head.magic.store(MAGIC, Release);

@@ -2,6 +2,7 @@
 
 use crate::attach::{AttachError, Call, View, attach};
 use crate::block::{Scratch, render};
+use crate::crash;
 use crate::prepare;
 use crate::rack::Rack;
 use crate::roster::Roster;
@@ -21,8 +22,9 @@ const IDLE_LOOK_NS: u64 = 1_000_000_000;
 /// A worker's whole life: attach, warm, then render until the engine closes. Returns when it may exit.
 pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<(), AttachError> {
     let call = Call::parse(args)?;
-    // The death notice lies in it, so it stays mapped for as long as the process lives.
+    // Never unmapped: the death notice lies there, and a fault at any time leaves its last word there.
     let view: &'static View = Box::leak(Box::new(attach(&call, rack.fingerprint())?));
+    crash::listen(view);
     // Rooms are made before memory is locked and touched, so they are locked and touched too.
     let mut host = Host::new(view);
     warm(view, &call, &mut rack);

@@ -8,6 +8,7 @@
 
 pub mod attach;
 pub mod block;
+pub mod crash;
 pub mod host;
 pub mod prepare;
 pub mod rack;
