@@ -96,7 +96,8 @@ impl Pool {
         let started = Instant::now();
         let mut told = None;
         loop {
-            if let Some(Death { slot, cause, .. }) = pool.tend().pop() {
+            // The first: the others have most likely the same cause.
+            if let Some(Death { slot, cause, .. }) = pool.tend().into_iter().next() {
                 return Err(StartError::Died { slot, cause, stage: pool.stage_of(slot) });
             }
             let now = pool.progress();

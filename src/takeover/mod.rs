@@ -5,7 +5,7 @@
 //! ([`Witness`]), control's requests ([`TakeOver`]). Out: places in the control segment; [`Fact`]s for control, which
 //! reports, and has the dead replaced.
 //! Thread: its own, FIFO, above the workers and below the audio thread. It sleeps on everything at once; awake, it
-//! allocates, locks and logs nothing. Reading order: [`watch`] (the loop), [`relocate`] (one module, one slot),
+//! allocates, locks and logs nothing. Reading order: `watch` (the loop), `relocate` (one module, one slot),
 //! [`standby`] (where to), [`culprit`] (who holds a block up), [`board`] (what others tell it).
 //!
 //! What if a worker misbehaves? It loses its modules once; whatever it writes later stands under leases that nobody
