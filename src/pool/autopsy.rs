@@ -70,13 +70,14 @@ pub fn was_rendering(rig: &Rig, slot: usize, pid: u32) -> Option<Culprit> {
     let lives_here = [place.current(), place.previous()]
         .iter()
         .any(|location| !location.is_nowhere() && location.slot as usize == slot);
-    let block = block_after_commit(rig, slot, &record).unwrap_or_else(|| control.block.word.load(Acquire));
+    let block = block_after_commit(rig, slot, &record).unwrap_or(NEVER);
     lives_here.then_some(Culprit { instance, type_index: record.type_index, block })
 }
 
-/// The block after the last one that `slot` committed of a module: the one that was being rendered.
+/// The block after the last one that `slot` committed of a module: the one that was being rendered. `NEVER` before
+/// its first, which stays the same block however long nobody gets through it.
 fn block_after_commit(rig: &Rig, slot: usize, record: &ModuleRecord) -> Option<u32> {
     let memory = ModuleMemory::of(record, rig.header.block_frames as usize, rig.arena_words())?;
     let last = commit::observe(rig.arenas().get(slot)?.commit_word(memory.commit)?).block;
-    (last != NEVER).then(|| next_block(last))
+    Some(if last == NEVER { NEVER } else { next_block(last) })
 }

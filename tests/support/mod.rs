@@ -5,6 +5,7 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+pub mod fakes;
 pub mod jack;
 pub mod packets;
 pub mod processes;
