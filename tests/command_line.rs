@@ -311,7 +311,7 @@ fn a_worker_program_that_is_missing_or_is_none_is_named_at_once() {
 fn a_worker_that_never_joins_ends_the_start_and_leaves_nothing() {
     let mut command = backline();
     command.env("BACKLINE_WORKER", "/bin/false");
-    command.args(["run", "--audio", "null", "--listen", "127.0.0.1:0"]);
+    command.args(["run", "--no-keeper", "--audio", "null", "--listen", "127.0.0.1:0"]);
     let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
     let child = child.expect("backline starts");
     let pid = child.id();

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::layer::Raw;
 use crate::config::{Key, Layer, parse_address};
 use crate::control::chaos::Spec;
+use crate::session::keeper::Kept;
 
 /// A rig of worker processes that stands warm before the set starts.
 ///
@@ -33,7 +34,7 @@ Examples:
   backline doctor                       what this machine lacks for a set
 
 Exit codes: 0 done, 1 failed, 2 usage, 69 no audio device, 70 internal, 73 no shared memory,
-75 port or session in use or no engine answers, 77 not permitted, 130 and 143 ended by a signal.";
+75 port or session in use or no engine answers, 77 not permitted, 129, 130 and 143 ended by a signal.";
 
 /// One subcommand.
 #[derive(Debug, Subcommand)]
@@ -154,9 +155,15 @@ pub struct RunArgs {
     /// Record the output to a WAV file (32-bit float)
     #[arg(long, value_name = "FILE.wav")]
     pub record: Option<PathBuf>,
-    /// Name of the session; two engines of one name exclude each other
+    /// Name of the session; two engines of one name exclude each other, and one that crashed goes on
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
+    /// Run the engine alone: nobody starts it again when it crashes
+    #[arg(long)]
+    pub no_keeper: bool,
+    /// What a keeper tells the engine it starts
+    #[arg(long, hide = true, value_name = "PID,RESTARTS,NAME")]
+    pub kept: Option<Kept>,
     /// Blocks of output held back so that a hang can be replayed, 0 or 1 [default: 0]
     #[arg(long, value_name = "BLOCKS", allow_negative_numbers = true)]
     pub lookahead: Option<i64>,

@@ -23,6 +23,8 @@ pub enum Exit {
     Busy = 75,
     /// Not permitted.
     NoPermission = 77,
+    /// Ended by SIGHUP: the terminal is gone.
+    HungUp = 129,
     /// Ended by SIGINT.
     Interrupted = 130,
     /// Ended by SIGTERM.

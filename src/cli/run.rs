@@ -1,7 +1,12 @@
 //! `backline run`: warm the pool, open audio and OSC, play until Ctrl-C.
+//!
+//! Without more said this process becomes the keeper ([`super::keep`]), and its child the engine, which is here.
 
 use super::args::RunArgs;
 use super::exit::Exit;
+use super::keep::keep;
+use super::recover::Recovery;
+use super::signals::Stop;
 use super::warmth::Warmth;
 use crate::config::{self, Resolved, Settings};
 use crate::control::apply::Moment;
@@ -15,55 +20,81 @@ use crate::session::SessionLock;
 use anyhow::{Context, bail};
 use backline_abi::wake::now_ns;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool, AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::Ordering::Relaxed;
 
-/// Runs an engine until it is told to stop.
+/// A patch file: its text and its content.
+type ReadPatch = (String, file::PatchFile);
+
+/// Runs an engine, and its keeper, until it is told to stop.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let patch = args.patch.as_deref().map(read_patch).transpose()?;
+    let is_restart = args.kept.as_ref().is_some_and(|kept| kept.restarts > 0);
+    let patch = match args.patch.as_deref().map(read_patch).transpose() {
+        // The journal has what came of it.
+        Err(refusal) if is_restart => {
+            tracing::warn!("{refusal:#}; the engine goes on without it");
+            None
+        }
+        patch => patch?,
+    };
     let of_patch = args.patch.as_deref().zip(patch.as_ref().map(|(text, _)| text.as_str()));
     let resolved = config::load(args.layer(), of_patch, args.engine.config.as_deref())?;
     if args.engine.print_config {
         print_config(&resolved, args.engine.json);
         return Ok(Exit::Success);
     }
+    if args.kept.is_none() && !args.no_keeper {
+        return keep(&resolved.settings);
+    }
     resolved.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
-    let settings = resolved.settings;
+    let play = || play(args, patch, resolved.settings);
+    if args.no_keeper {
+        return play();
+    }
+    // A panic is a crash, which the keeper mends; an exit code would end the set.
+    catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|_| std::process::abort())
+}
+
+/// The engine, from the first thing that can be refused to the last sample.
+fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> anyhow::Result<Exit> {
     let stop = Stop::on_signals()?;
     let _lock = settings.session.as_deref().map(SessionLock::take).transpose()?;
     // What can be refused is refused before the pool is warmed.
+    let mut recovery = Recovery::read(&settings, args.kept.as_ref())?;
+    recovery.adjust(&mut settings);
     let listener = Listener::bind(settings.listen)?;
     let address = listener.address();
-    let recording =
-        settings.record.as_deref().map(|path| Recorder::start(path, settings.rate_hz, 2)).transpose()?;
+    let wav = settings.record.as_deref().map(|path| recovery.recording(path));
+    let recording = wav.map(|path| Recorder::start(&path, settings.rate_hz, 2)).transpose()?;
     let (input, recorder) = recording.unzip();
 
     let mut warmth = Warmth::new(args.engine.json);
     let (mut conductor, cycle) = control::start(&settings, &mut |progress| warmth.show(progress))?;
     let warm_ms = warmth.warm_ms();
     warmth.finish();
-    if let Some((_, file)) = &patch {
-        load(&mut conductor, file)?;
+    match &patch {
+        _ if recovery.is_due() => recovery.replay(&mut conductor),
+        Some((_, file)) => load(&mut conductor, file)?,
+        None => {}
     }
     let mut opened = clock::open(&settings, cycle, input, conductor.report().clone())?;
     conductor.clock_name.clone_from(&opened.name);
+    // From here on nothing is refused any more, so what ends without saying so is a crash.
+    recovery.begin_journal(&mut conductor, address);
     announce(&conductor, &opened, &address.to_string(), warm_ms, args.engine.json);
 
     serve(&mut conductor, listener, &mut opened, &settings, &stop);
     opened.playing.stop();
+    conductor.session.close(settings.session.is_some());
     drop(conductor);
     finish(recorder, args.engine.json)?;
     Ok(stop.exit())
 }
 
 /// Text and content of a patch file.
-pub(super) fn read_patch(path: &Path) -> anyhow::Result<(String, file::PatchFile)> {
+pub(super) fn read_patch(path: &Path) -> anyhow::Result<ReadPatch> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read the patch {}", path.display()))?;
     let patch = file::load(&text).with_context(|| format!("{} was not loaded", path.display()))?;
@@ -103,6 +134,8 @@ fn announce(conductor: &Conductor, opened: &Opened, address: &str, warm_ms: f64,
             json!({
                 "event": "ready", "osc_udp": address, "workers": workers, "warm_ms": warm_ms,
                 "audio": audio, "notice": notice, "refused": refused,
+                "restarted": conductor.session.restarts,
+                "recovered_modules": conductor.session.recovered_modules,
             })
         ));
         return;
@@ -155,35 +188,4 @@ fn finish(recorder: Option<Recorder>, is_json: bool) -> anyhow::Result<()> {
 /// Prints a line. A reader who has left does not stop the music.
 fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Ctrl-C and TERM.
-struct Stop {
-    is_asked: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
-}
-
-impl Stop {
-    fn on_signals() -> std::io::Result<Self> {
-        let stop = Self { is_asked: Arc::default(), signal: Arc::default() };
-        for signal in [SIGINT, SIGTERM] {
-            // A second signal while we are fading ends the program at once.
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, stop.is_asked.clone())?;
-            signal_hook::flag::register_usize(signal, stop.signal.clone(), signal as usize)?;
-            signal_hook::flag::register(signal, stop.is_asked.clone())?;
-        }
-        Ok(stop)
-    }
-
-    fn is_asked(&self) -> bool {
-        self.is_asked.load(SeqCst)
-    }
-
-    fn exit(&self) -> Exit {
-        match self.signal.load(SeqCst) as i32 {
-            SIGINT => Exit::Interrupted,
-            SIGTERM => Exit::Terminated,
-            _ => Exit::Success,
-        }
-    }
 }

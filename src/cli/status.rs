@@ -72,6 +72,7 @@ fn table(status: &Value) -> String {
         accounts["orphans_reaped"],
         accounts["signals_sent"],
     );
+    let _ = writeln!(text, "{}", session_line(&status["session"]));
     let _ = writeln!(text, "\nslot     pid core state       fifo lock pin  busy us  max us  modules");
     for worker in status["workers"].as_array().into_iter().flatten() {
         let yes = |key: &str| if worker[key] == true { "yes" } else { "NO" };
@@ -95,4 +96,19 @@ fn table(status: &Value) -> String {
         let _ = writeln!(text, "refused: {}", word(refused));
     }
     text
+}
+
+/// `session friday, journal /.../friday.journal with 12 records, keeper pid 4711, 1 restart`
+fn session_line(session: &Value) -> String {
+    let journal = match (&session["journal"]["path"], &session["journal"]["records"]) {
+        (Value::String(path), records) => format!("journal {path} with {records} records"),
+        _ => "NO JOURNAL".to_owned(),
+    };
+    let keeper = match (&session["keeper"]["pid"], session["keeper"]["is_alive"] == true) {
+        (Value::Null, _) => "no keeper".to_owned(),
+        (pid, true) => format!("keeper pid {pid}"),
+        (pid, false) => format!("keeper pid {pid} IS GONE"),
+    };
+    let name = session["name"].as_str().unwrap_or_default();
+    format!("session {name}, {journal}, {keeper}, restarts {}", session["restarts"])
 }

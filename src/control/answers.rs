@@ -72,6 +72,7 @@ impl Conductor {
                 "late": self.network.late,
             },
             "refused": self.refused(),
+            "session": self.session.to_json(),
             "workers": (0..self.pool.slots().len()).map(|slot| self.worker_json(slot)).collect::<Vec<_>>(),
         })
     }
@@ -140,7 +141,14 @@ impl Conductor {
 
     /// What was asked for and not obtained, in words.
     pub fn refused(&self) -> Vec<String> {
-        let mut refused = self.unrecorded();
+        let mut refused = self.session.complaints();
+        refused.extend(self.unrecorded());
+        refused.extend(self.refused_rights());
+        refused
+    }
+
+    fn refused_rights(&self) -> Vec<String> {
+        let mut refused = Vec::new();
         if !self.settings.wants_realtime {
             refused
                 .push("real-time priority and locked memory were not asked for (--no-realtime)".to_owned());

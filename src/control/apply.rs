@@ -55,11 +55,29 @@ impl Conductor {
             return replies;
         }
         let address = request.address.as_str();
-        let reply = match self.perform(&request.command, moment) {
+        let outcome = self.perform(&request.command, moment);
+        self.note(&request.command, &outcome);
+        let reply = match outcome {
             Ok(args) => Reply::done(address, args),
             Err(refused) => Reply::fail(address, refused, subject(&request.command).as_deref()),
         };
         vec![reply]
+    }
+
+    /// For the journal: what was done, a new module with the id that was chosen for it.
+    fn note(&mut self, command: &Command, outcome: &Answered) {
+        let Some(journal) = &mut self.session.journal else { return };
+        match (outcome, command) {
+            (Ok(args), Command::Create { type_name, params, .. }) => {
+                let Some(Arg::Text(id)) = args.first() else { return };
+                let (type_name, params) = (type_name.clone(), params.clone());
+                journal.note(Command::Create { type_name, id: Some(id.clone()), params });
+            }
+            (Ok(_), command) => journal.note(command.clone()),
+            // The patch holds it all the same.
+            (Err(Refused::ClockStopped), _) => journal.note_otherwise(),
+            (Err(_), _) => {}
+        }
     }
 
     fn perform(&mut self, command: &Command, moment: Moment) -> Answered {
@@ -205,8 +223,14 @@ impl Conductor {
         let timed = TimedEvent { frame, plan_version: self.plan_version, cell, event };
         match &mut self.draft {
             Some(draft) => draft.events.push(timed),
-            None => self.events.send(timed)?,
+            None => self.send_now(timed)?,
         }
+        Ok(())
+    }
+
+    fn send_now(&mut self, timed: TimedEvent) -> Result<(), EventsFull> {
+        self.events.send(timed)?;
+        self.gates.heard(&timed.event);
         Ok(())
     }
 
@@ -228,7 +252,7 @@ impl Conductor {
         // Sent before their plan, for which they wait: so both are in force in the same block.
         let plan_version = self.next_plan_version();
         for event in draft.events {
-            self.events.send(TimedEvent { plan_version, ..event })?;
+            self.send_now(TimedEvent { plan_version, ..event })?;
         }
         self.put_in_force()?;
         Ok(Vec::new())

@@ -26,6 +26,8 @@ use crate::pool::Pool;
 use crate::pool::rig::{Rig, RigSpec};
 use crate::pool::warmup::{Progress, StartError};
 use crate::rt::report::AudioReport;
+use crate::session::continuity::{Continuity, Journal};
+use crate::session::scene::{OpenGates, Scene};
 use crate::supervise::audit::{self, Audit};
 use crate::takeover::TakeOver;
 use cells::Cells;
@@ -54,6 +56,10 @@ pub struct Conductor {
     plan_version: u32,
     /// What is playing: a name for `status`, set by whoever opens the clock.
     pub clock_name: String,
+    /// What makes the set go on when the engine dies; set by whoever starts it.
+    pub session: Continuity,
+    /// Gates that are open, for the journal.
+    gates: OpenGates,
     /// What the network loop has counted.
     network: serve::ServeCounts,
     is_quitting: bool,
@@ -104,6 +110,8 @@ pub fn start(
         next_instance: 1,
         plan_version: 0,
         clock_name: String::new(),
+        session: Continuity::default(),
+        gates: OpenGates::default(),
         network: serve::ServeCounts::default(),
         is_quitting: false,
         audio_core: None,
@@ -147,6 +155,23 @@ impl Conductor {
     /// Leaves new modules to placement again.
     pub fn place_next_anywhere(&mut self) {
         self.wanted_slot = None;
+    }
+
+    /// What is set up and held, as a journal keeps it.
+    pub fn scene(&self) -> Scene {
+        Scene::of(&self.patch, &self.gates)
+    }
+
+    /// Looks after the session: the keeper, and a journal that has fallen behind or grown long.
+    pub fn tend_session(&mut self) {
+        self.session.watch_keeper();
+        if self.session.journal.as_ref().is_some_and(Journal::wants_scene) {
+            self.gates.retain(&self.patch);
+            let scene = self.scene();
+            if let Some(journal) = &mut self.session.journal {
+                journal.give(scene);
+            }
+        }
     }
 
     fn rig(&self) -> &Arc<Rig> {

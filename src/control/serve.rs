@@ -82,6 +82,7 @@ impl Server {
         if now_ns() >= self.tended_ns + TEND_NS {
             self.tended_ns = now_ns();
             conductor.tend_pool();
+            conductor.tend_session();
         }
     }
 

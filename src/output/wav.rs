@@ -222,7 +222,7 @@ fn create_writer(path: &Path, shape: WavShape) -> Result<hound::WavWriter<BufWri
 }
 
 /// `take.wav`, 2 -> `take-2.wav`.
-fn numbered(path: &Path, number: usize) -> PathBuf {
+pub fn numbered(path: &Path, number: usize) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = match path.extension() {
         Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),

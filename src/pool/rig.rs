@@ -110,8 +110,8 @@ fn fresh_name() -> String {
     format!("backline-{}-{pid}-{start}-{}", boot_id(), COUNT.fetch_add(1, Relaxed))
 }
 
-/// When process `pid` started; `None` if it is gone.
-fn start_ticks(pid: u32) -> Option<u64> {
+/// When process `pid` started, in clock ticks since boot; `None` if it is gone.
+pub fn start_ticks(pid: u32) -> Option<u64> {
     Process::of_pid(pid).map(|process| process.start_ticks)
 }
 

@@ -69,6 +69,8 @@ pub fn on_its_own(mut command: Command) -> Command {
     }
     command.env("NO_COLOR", "1").env("XDG_CONFIG_HOME", "/nonexistent").stdin(Stdio::null());
     command.env("XDG_STATE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
+    // Journals; an engine that a test starts has a folder of its own, unless the test wants two to share one.
+    command.env("BACKLINE_STATE", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command
 }
 

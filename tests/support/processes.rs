@@ -20,6 +20,11 @@ pub fn children_of(parent: u32) -> Vec<u32> {
     pids().filter(|pid| stat(*pid).is_some_and(|fields| fields.get(1) == Some(&parent.to_string()))).collect()
 }
 
+/// The name that `ps` shows.
+pub fn name_of(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
 /// True if `pid` runs, sleeps or is stopped; a zombie is not alive.
 pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| !matches!(fields.first().map(String::as_str), None | Some("Z" | "X")))

@@ -1,7 +1,7 @@
 //! A running engine: `backline run` as a child of the test, on a free port, without a sound card.
 
 use super::packets::{encoded, line};
-use super::processes::{segments_of, signal, until_nothing_is_left_of, workers_of};
+use super::processes::{children_of, name_of, segments_of, signal, until_nothing_is_left_of, workers_of};
 use super::sound::{Stereo, read};
 use super::{WATCHDOG, backline, end_of};
 use backline::command::{Arg, Reply};
@@ -42,9 +42,19 @@ pub struct Ended {
 }
 
 impl Rig {
-    /// An engine on the null clock, with `options` beside.
+    /// An engine on the null clock, without a keeper, with `options` beside.
     pub fn start(options: &[&str]) -> Self {
         Self::start_as(backline(), options)
+    }
+
+    /// The same with its keeper, as users have it, by a command of one's own.
+    pub fn kept_as(command: Command, options: &[&str]) -> Self {
+        Self::spawned(tempfile::tempdir().expect("a folder of our own"), command, options)
+    }
+
+    /// An engine with its keeper.
+    pub fn kept(options: &[&str]) -> Self {
+        Self::kept_as(backline(), options)
     }
 
     /// The same, and everything it plays is recorded.
@@ -60,7 +70,11 @@ impl Rig {
         Self::start_in(tempfile::tempdir().expect("a folder of our own"), command, options)
     }
 
-    fn start_in(folder: TempDir, mut command: Command, options: &[&str]) -> Self {
+    fn start_in(folder: TempDir, command: Command, options: &[&str]) -> Self {
+        Self::spawned(folder, command, &[&["--no-keeper"], options].concat())
+    }
+
+    fn spawned(folder: TempDir, mut command: Command, options: &[&str]) -> Self {
         let log = std::fs::File::create(folder.path().join("stderr")).expect("our folder is writable");
         command.args(["run", "--listen", "127.0.0.1:0", "--json"]);
         if !options.contains(&"--audio") {
@@ -84,6 +98,28 @@ impl Rig {
         // A command such as `unshare` that has not become the engine has started it.
         rig.pid = rig.status()["engine"]["pid"].as_u64().expect("status tells the engine's pid") as u32;
         rig
+    }
+
+    /// Waits until the keeper has started the engine again, and turns to that one.
+    pub fn started_again(&mut self) {
+        let died = self.pid;
+        self.ready = std::iter::from_fn(|| next_event(&self.lines))
+            .find(|event| event["event"] == "ready")
+            .unwrap_or_else(|| panic!("the engine was not started again: {}", self.log()));
+        self.pid = self.status()["engine"]["pid"].as_u64().expect("status tells the engine's pid") as u32;
+        assert_ne!(self.pid, died, "the dead engine answers");
+    }
+
+    /// The process that was started: the keeper, if there is one.
+    pub fn child_pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until everything that was done is in the journal.
+    pub fn until_journaled(&mut self) {
+        super::until("the journal is written", || {
+            self.status()["session"]["journal"]["is_up_to_date"] == true
+        });
     }
 
     /// Sends a line such as `/create vco 1` and returns its answer.
@@ -220,9 +256,13 @@ impl Drop for Rig {
         if self.child.try_wait().is_ok_and(|status| status.is_some()) {
             return;
         }
-        signal(self.pid, Signal::KILL);
+        // The keeper first, or it would start another engine.
+        let mut engines = children_of(self.child.id());
         let _ = self.child.kill();
         let _ = self.child.wait();
+        engines.retain(|pid| name_of(*pid) == "backline");
+        engines.push(self.pid);
+        engines.iter().for_each(|pid| signal(*pid, Signal::KILL));
         // A killed engine cannot clean up; its workers must be gone all the same.
         for name in segments_of(self.pid) {
             let _ = std::fs::remove_file(format!("/dev/shm/{name}"));
