@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_ansi(wants_colour)
         .with_writer(std::io::stderr)
+        // A log on a full disk: complaining about that on the same disk would panic.
+        .log_internal_errors(false)
         .init();
     let outcome = match CommandLine::parse().verb {
         Verb::Run(args) => cli::run::run(&args),

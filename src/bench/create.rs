@@ -83,7 +83,9 @@ struct Engine {
 impl Engine {
     fn start(settings: &Settings, wav: &std::path::Path) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["run", "--audio", "null", "--listen", "127.0.0.1:0", "--json", "--no-keeper", "--record"]).arg(wav);
+        command
+            .args(["run", "--audio", "null", "--listen", "127.0.0.1:0", "--json", "--no-keeper", "--record"])
+            .arg(wav);
         for (option, value) in [
             ("--block", settings.block_frames.to_string()),
             ("--rate", settings.rate_hz.to_string()),

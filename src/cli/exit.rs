@@ -1,6 +1,6 @@
 //! How a command ends: the exit codes that scripts rely on.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Exit codes, after `sysexits.h` where it has a word for it.
@@ -44,7 +44,8 @@ pub fn of(outcome: anyhow::Result<Exit>) -> Exit {
         Ok(exit) => exit,
         Err(error) if is_broken_pipe(&error) => Exit::Success,
         Err(error) => {
-            eprintln!("backline: {error:#}");
+            // Nobody may be there to read it; the code says it all the same.
+            let _ = writeln!(std::io::stderr(), "backline: {error:#}");
             code_for(&error)
         }
     }

@@ -101,7 +101,10 @@ fn clear_up(engine: u32) {
         tracing::warn!("workers {:?} outlived their engine and were killed", cleared.killed);
     }
     if !cleared.alive.is_empty() {
-        tracing::error!("workers {:?} of the dead engine cannot be killed; they hold its old memory", cleared.alive);
+        tracing::error!(
+            "workers {:?} of the dead engine cannot be killed; they hold its old memory",
+            cleared.alive
+        );
     }
     rig::sweep();
 }

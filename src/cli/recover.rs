@@ -15,7 +15,7 @@ use crate::session::SessionError;
 use crate::session::continuity::Journal;
 use crate::session::folder::{Folder, FolderError, living_owner, name_of_unnamed};
 use crate::session::journal::{self, Header, Past};
-use crate::session::keeper::{Kept, KeeperWatch};
+use crate::session::keeper::{KeeperWatch, Kept};
 use crate::session::writer::Bounds;
 use anyhow::Context;
 use backline_abi::wake::now_ns;
@@ -121,7 +121,10 @@ impl Recovery {
         if (self.restarts() == 0 && !self.is_due()) || !path.exists() {
             return path.to_owned();
         }
-        (2..).map(|number| numbered(path, number)).find(|path| !path.exists()).unwrap_or_else(|| path.to_owned())
+        (2..)
+            .map(|number| numbered(path, number))
+            .find(|path| !path.exists())
+            .unwrap_or_else(|| path.to_owned())
     }
 
     /// Brings back what was set up, in one block, through the same checks as the network. What is refused is told,
@@ -134,7 +137,11 @@ impl Recovery {
             let replies = conductor.apply(&request, Moment { frame: 0, arrived_ns: now_ns() });
             for failure in replies.iter().filter(|reply| reply.is_failure()) {
                 self.must_keep_aside = true;
-                tracing::error!("not brought back: {:?}: {}", request.command, super::send::as_words(failure));
+                tracing::error!(
+                    "not brought back: {:?}: {}",
+                    request.command,
+                    super::send::as_words(failure)
+                );
             }
         }
         conductor.session.recovered_modules = conductor.patch().modules().len();

@@ -1,6 +1,6 @@
 //! `backline run`: warm the pool, open audio and OSC, play until Ctrl-C.
 //!
-//! Without more said this process becomes the keeper ([`super::keep`]), and its child the engine, which is here.
+//! Without more said this process becomes the keeper (`cli/keep.rs`), and its child the engine, which is here.
 
 use super::args::RunArgs;
 use super::exit::Exit;
@@ -141,7 +141,7 @@ fn announce(conductor: &Conductor, opened: &Opened, address: &str, warm_ms: f64,
         return;
     }
     for line in opened.notice.iter().chain(&refused) {
-        eprintln!("backline: notice: {line}");
+        let _ = writeln!(std::io::stderr(), "backline: notice: {line}");
     }
     say(format_args!(
         "ready: {workers} workers warm in {warm_ms:.0} ms, OSC on udp {address}, audio {}",

@@ -68,7 +68,8 @@ impl Journal {
         let mut writer = Writer::new(folder, name.to_owned(), header, bounds, shared.clone());
         writer.rewrite(scene);
         let (entries, for_writer) = bounded(MOST_WAITING);
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&for_writer))?;
+        let thread =
+            std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&for_writer))?;
         let thread = Some(thread);
         Ok(Self { path, entries, shared, thread, sent: 0, together: None, is_behind: false })
     }

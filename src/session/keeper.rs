@@ -6,8 +6,8 @@
 use rustix::process::{Pid, getppid};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::process::ExitStatus;
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// So many crashes ...
@@ -83,7 +83,9 @@ impl std::str::FromStr for Kept {
         let mut number = || parts.next().and_then(|part| part.parse().ok());
         let (keeper, restarts) = (number(), number());
         match (keeper, restarts, parts.next().filter(|name| super::lock::is_name(name))) {
-            (Some(keeper), Some(restarts), Some(name)) => Ok(Self { keeper, restarts, name: name.to_owned() }),
+            (Some(keeper), Some(restarts), Some(name)) => {
+                Ok(Self { keeper, restarts, name: name.to_owned() })
+            }
             _ => Err("expected PID,RESTARTS,NAME, as a keeper writes it".to_owned()),
         }
     }

@@ -121,8 +121,8 @@ impl Scene {
 /// The command that makes `module` as it is now, with every parameter, also where it is the default: another
 /// version may have another.
 fn create(module: &PatchModule) -> Command {
-    let channels = (module.channels > 1)
-        .then(|| ("channels".to_owned(), Value::Number(module.channels as f32)));
+    let channels =
+        (module.channels > 1).then(|| ("channels".to_owned(), Value::Number(module.channels as f32)));
     let params = module.panel().params.iter().zip(module.values()).map(|(param, &value)| {
         let word = param.choices.get(value as usize).map(|word| Value::Word((*word).to_owned()));
         (param.name.to_owned(), word.unwrap_or(Value::Number(value)))

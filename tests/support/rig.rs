@@ -91,8 +91,7 @@ impl Rig {
             let said = std::fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
             panic!("{:?} and no ready event: {said}", child.wait());
         };
-        let address = ready["osc_udp"].as_str().and_then(|text| text.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address in {ready}"));
+        let address = address_in(&ready);
         let client = Client::connect(address).expect("loopback is reachable");
         let mut rig = Self { address, pid: child.id(), first_line, ready, child, lines, client, folder };
         // A command such as `unshare` that has not become the engine has started it.
@@ -102,12 +101,20 @@ impl Rig {
 
     /// Waits until the keeper has started the engine again, and turns to that one.
     pub fn started_again(&mut self) {
+        assert!(self.is_started_again(), "the engine was not started again: {}", self.log());
+    }
+
+    /// Waits until the keeper has started the engine again, true, or has ended, false.
+    pub fn is_started_again(&mut self) -> bool {
+        let ready = std::iter::from_fn(|| next_event(&self.lines)).find(|event| event["event"] == "ready");
+        let Some(ready) = ready else { return false };
+        self.address = address_in(&ready);
+        self.ready = ready;
+        self.client = Client::connect(self.address).expect("loopback is reachable");
         let died = self.pid;
-        self.ready = std::iter::from_fn(|| next_event(&self.lines))
-            .find(|event| event["event"] == "ready")
-            .unwrap_or_else(|| panic!("the engine was not started again: {}", self.log()));
         self.pid = self.status()["engine"]["pid"].as_u64().expect("status tells the engine's pid") as u32;
         assert_ne!(self.pid, died, "the dead engine answers");
+        true
     }
 
     /// The process that was started: the keeper, if there is one.
@@ -281,6 +288,11 @@ impl Ended {
         assert_eq!(told["dropped_frames"], 0, "the recorder lost frames");
         read(&self.folder.path().join("heard.wav"))
     }
+}
+
+fn address_in(ready: &Value) -> SocketAddr {
+    let address = ready["osc_udp"].as_str().and_then(|text| text.parse().ok());
+    address.unwrap_or_else(|| panic!("no address in {ready}"))
 }
 
 fn lines_of(child: &mut Child) -> Receiver<String> {
