@@ -148,17 +148,28 @@ impl Journal {
     }
 }
 
-/// Whether `command` is one of those that a scene is made of.
+/// Whether `command` is one of those that a scene is made of. All are named, so that a new one is thought about: one
+/// that changes the patch in a way of its own needs [`Journal::note_otherwise`].
 fn is_change(command: &Command) -> bool {
-    matches!(
-        command,
+    match command {
         Command::Create { .. }
-            | Command::Free { .. }
-            | Command::Gate { .. }
-            | Command::Set { .. }
-            | Command::Connect { .. }
-            | Command::Disconnect { .. }
-    )
+        | Command::Free { .. }
+        | Command::Gate { .. }
+        | Command::Set { .. }
+        | Command::Connect { .. }
+        | Command::Disconnect { .. }
+        | Command::Panic => true,
+        Command::Begin
+        | Command::Commit
+        | Command::Abort
+        | Command::Sync(_)
+        | Command::Status
+        | Command::StatusJson
+        | Command::List
+        | Command::Schema(_)
+        | Command::Version
+        | Command::Quit => false,
+    }
 }
 
 impl Continuity {

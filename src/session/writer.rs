@@ -35,7 +35,7 @@ impl Default for Bounds {
     }
 }
 
-/// Between two attempts when the disk is full, and between the last record and its way to the platter.
+/// Between two attempts when the disk is full, and between a record and its way to the platter.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What control hands over.
@@ -92,7 +92,8 @@ pub struct Writer {
     bytes: u64,
     /// Records and bytes of the scene that the file began with.
     begun_with: (u64, u64),
-    is_unsynced: bool,
+    /// Since when there is something that a power cut would lose.
+    unsynced_since: Option<Instant>,
     failed_at: Option<Instant>,
 }
 
@@ -115,7 +116,7 @@ impl Writer {
             number: 0,
             bytes: 0,
             begun_with: (0, 0),
-            is_unsynced: false,
+            unsynced_since: None,
             failed_at: None,
         }
     }
@@ -133,6 +134,9 @@ impl Writer {
                     self.ask_for_scene();
                     continue;
                 }
+            }
+            if self.unsynced_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+                self.sync();
             }
             self.ask_for_scene();
             // Release: the file is as the counters say before control sees that the entry is dealt with.
@@ -168,7 +172,7 @@ impl Writer {
             Ok(()) => {
                 self.number += 1;
                 self.bytes += line.len() as u64;
-                self.is_unsynced = true;
+                self.unsynced_since.get_or_insert_with(Instant::now);
                 self.tell();
             }
             Err(cause) => {
@@ -188,7 +192,7 @@ impl Writer {
                 self.number = records;
                 self.bytes = text.len() as u64;
                 self.begun_with = (self.number, self.bytes);
-                self.is_unsynced = false;
+                self.unsynced_since = None;
                 if self.failed_at.take().is_some() {
                     tracing::warn!(session = self.name, "the journal is complete again");
                 }
@@ -220,11 +224,11 @@ impl Writer {
     }
 
     fn sync(&mut self) {
-        let Some(file) = self.file.as_ref().filter(|_| self.is_unsynced) else { return };
+        let Some(file) = self.file.as_ref().filter(|_| self.unsynced_since.is_some()) else { return };
         if let Err(cause) = file.sync_data() {
             return self.fail(&cause);
         }
-        self.is_unsynced = false;
+        self.unsynced_since = None;
     }
 
     fn close(&mut self, is_kept: bool) {
