@@ -160,7 +160,7 @@ fn an_order_is_taken_at_once_and_every_death_is_told_once() {
     let supervisor = supervisor(&folder, "exec sleep 1000");
     for _ in 0..200 {
         let pid = spawned(&supervisor, 1);
-        supervisor.order(Order::Kill { slot: 1 });
+        supervisor.order(Order::Kill { slot: 1, offence: Offence::BrokeContract });
         assert_eq!(ending(&supervisor).how, How::Signalled(9), "of {pid}");
     }
     assert!(supervisor.notice().is_none());

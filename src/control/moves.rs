@@ -6,6 +6,7 @@ use super::Conductor;
 use super::cells::Placed;
 use crate::patch::Patch;
 use crate::patch::order::{neighbours, order};
+use crate::supervise::alarm::Offence;
 use crate::takeover::{Fact, Reason, Request};
 use backline_abi::plan::Location;
 
@@ -38,7 +39,7 @@ impl Conductor {
         let Some(to) = nearest else { return false };
         let is_done = self.takeover.ask(Request::Slot { from: slot, to });
         if is_done {
-            self.pool.condemn(slot);
+            self.pool.retire(slot);
             self.keep_books();
         }
         is_done
@@ -49,7 +50,7 @@ impl Conductor {
         let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));
         tracing::warn!(slot, pid, modules, to, "worker {}: its modules went on elsewhere", reason.words());
         if matches!(reason, Reason::Stopped | Reason::Hung) && self.pool.slots()[slot].pid == pid {
-            self.pool.condemn(slot);
+            self.pool.condemn(slot, Offence::MissedDeadline);
         }
     }
 

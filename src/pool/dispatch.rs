@@ -6,6 +6,8 @@
 
 use super::Pool;
 use super::rig::Rig;
+use crate::supervise::alarm::Offence;
+use crate::supervise::lifecycle::Event;
 use backline_abi::layout::{Answer, Assignment, assignment, status};
 use backline_abi::ring::{CAPACITY, Consumer, Full, Garbled, Producer};
 use backline_abi::wake::{self, now_ns};
@@ -120,7 +122,7 @@ impl Pool {
                 Ok(Some(answer)) if answer.ticket == ticket => return Ok(answer),
                 Ok(_) => {}
                 Err(_) => {
-                    self.happen(slot, crate::supervise::lifecycle::Event::BrokeContract);
+                    self.happen(slot, Event::Offended(Offence::BrokeContract));
                     return Err(DispatchError::Garbled { slot });
                 }
             }

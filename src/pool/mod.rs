@@ -12,7 +12,7 @@ pub mod place;
 pub mod rig;
 pub mod warmup;
 
-use crate::supervise::alarm::Alarm;
+use crate::supervise::alarm::{Alarm, Offence};
 use crate::supervise::audit::{self, Audit};
 use crate::supervise::blame::{Blame, Fatality, Verdict};
 use crate::supervise::ending::{Ending, How};
@@ -194,15 +194,21 @@ impl Pool {
     }
 
     /// The worker in `slot` is to be killed, and replaced.
-    pub fn condemn(&mut self, slot: usize) {
-        self.happen(slot, Event::BrokeContract);
+    pub fn condemn(&mut self, slot: usize, offence: Offence) {
+        self.happen(slot, Event::Offended(offence));
+    }
+
+    /// The worker in `slot`, whose modules play elsewhere, is to leave.
+    pub fn retire(&mut self, slot: usize) {
+        self.happen(slot, Event::Retired);
     }
 
     fn happen(&mut self, slot: usize, event: Event) -> Action {
         let (state, action) = step(self.slots[slot].state, event);
         self.slots[slot].state = state;
         match action {
-            Action::Kill => self.supervisor.order(Order::Kill { slot }),
+            Action::Kill(offence) => self.supervisor.order(Order::Kill { slot, offence }),
+            Action::Dismiss => self.supervisor.order(Order::Dismiss { slot }),
             Action::Spawn => self.spawn(slot),
             Action::Report => {
                 let cause = self.slots[slot].last_cause.as_deref().unwrap_or("unknown");
@@ -308,7 +314,7 @@ impl Pool {
             Ok(_) if since.elapsed() < SILENCE_LIMIT => {}
             _ => {
                 tracing::error!(slot, "worker does not answer any more; it is replaced");
-                self.happen(slot, Event::BrokeContract);
+                self.happen(slot, Event::Offended(Offence::BrokeContract));
             }
         }
     }

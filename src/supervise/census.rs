@@ -31,11 +31,30 @@ pub struct Facts {
     pub group: u32,
     /// Session.
     pub session: u32,
+    /// Whether the kernel has begun to take it down.
+    pub is_exiting: bool,
     /// CPU time in user mode, ms.
     pub user_ms: u64,
     /// CPU time in the kernel, ms.
     pub system_ms: u64,
 }
+
+/// Flags of a process that exits, dumps core, or was killed by a signal (PF_EXITING, PF_DUMPCORE, PF_SIGNALED of
+/// linux/sched.h).
+const EXITING: u64 = 0x4 | 0x200 | 0x400;
+
+/// Signals that end a worker, none of which it ignores or outlives.
+const DEADLY: [Signal; 9] = [
+    Signal::KILL,
+    Signal::TERM,
+    Signal::INT,
+    Signal::HUP,
+    Signal::ABORT,
+    Signal::SEGV,
+    Signal::BUS,
+    Signal::ILL,
+    Signal::FPE,
+];
 
 /// Milliseconds of a clock tick: USER_HZ is 100 on every machine that we run on.
 const TICK_MS: u64 = 10;
@@ -114,9 +133,25 @@ fn parse(pid: u32, stat: &str) -> Option<Facts> {
         parent: small(4)?,
         group: small(5)?,
         session: small(6)?,
+        is_exiting: number(9)? & EXITING != 0,
         user_ms: number(14)? * TICK_MS,
         system_ms: number(15)? * TICK_MS,
     })
+}
+
+/// Whether a process is dying: it exits, or a deadly signal waits for it to run.
+pub fn is_dying(facts: &Facts) -> bool {
+    facts.is_dead() || facts.is_exiting || has_deadly_signal(facts.process.pid)
+}
+
+fn has_deadly_signal(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = |name: &str| {
+        let digits = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(digits.trim(), 16).ok()
+    };
+    let waiting = pending("SigPnd:").unwrap_or(0) | pending("ShdPnd:").unwrap_or(0);
+    DEADLY.iter().any(|signal| waiting >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// Facts about everybody.
@@ -160,6 +195,7 @@ mod tests {
         assert_eq!((facts.name.as_str(), facts.state), ("a) (b) 9 ", 'R'));
         assert_eq!((facts.parent, facts.group, facts.session), (1, 2, 3));
         assert_eq!((facts.user_ms, facts.system_ms), (110, 120));
+        assert!(facts.is_exiting, "flags are 6, one of which says so");
         assert_eq!(facts.process, Process { pid: 77, start_ticks: 1900 });
         assert_eq!(parse(77, "77 (cut"), None);
         assert_eq!(parse(77, "77 (cut) R 1"), None);

@@ -4,6 +4,7 @@
 //! | it ended by | and | so it was |
 //! |---|---|---|
 //! | an order of ours (recycling, closing) | | others |
+//! | condemnation | its last word says that a fault had struck it before | as the word says |
 //! | condemnation | it was stopped, by a signal or a debugger | others |
 //! | condemnation | it was waiting for a disk | others |
 //! | condemnation | otherwise | its own: it hung, or broke the contract |
@@ -108,12 +109,20 @@ impl Ending {
     pub fn doing(&self, word: Option<CrashWord>) -> Doing {
         match (self.sentence, self.how) {
             (Some(Sentence::Dismissed), _) | (None, How::NotStarted | How::Unknown) => Doing::Others,
+            (Some(Sentence::Condemned(_)), _) if word.is_some() => doing_of_word(word),
             (Some(Sentence::Condemned(_)), _) if self.was_held_up => Doing::Others,
             (Some(Sentence::Condemned(Offence::TooMuchMemory)), _) => Doing::Fault,
             (Some(Sentence::Condemned(_)), _) => Doing::Hang,
             (None, How::Exited(_)) => Doing::Fault,
             (None, How::Signalled(signal)) => doing_of_signal(signal, word),
         }
+    }
+}
+
+fn doing_of_word(word: Option<CrashWord>) -> Doing {
+    match word.map(|word| word.origin) {
+        Some(Origin::SentByAnother) => Doing::Others,
+        _ => Doing::Fault,
     }
 }
 
@@ -194,6 +203,8 @@ mod tests {
             (Doing::Hang, "condemned: it missed its deadline")
         );
         assert_eq!(Ending { was_held_up: true, ..hung }.doing(None), Doing::Others);
+        let struck = |origin| hung.doing(word(Signal::SEGV.as_raw(), origin));
+        assert_eq!((struck(Origin::SentByAnother), struck(Origin::Kernel)), (Doing::Others, Doing::Fault));
         let dismissed = Ending { sentence: Some(Sentence::Dismissed), ..Ending::of(How::Exited(0)) };
         assert_eq!(dismissed.doing(None), Doing::Others);
         assert_eq!(dismissed.cause(), "dismissed (exited with code 0)");

@@ -6,6 +6,7 @@
 //!                          \________/ -> Condemned -/
 //! ```
 
+use super::alarm::Offence;
 use std::time::Duration;
 
 /// Failed starts in a row after which a slot is given up.
@@ -24,7 +25,7 @@ pub enum State {
     Ready,
     /// It has modules.
     Playing,
-    /// It broke the contract and is being killed.
+    /// It gets no modules any more and is on its way out.
     Condemned,
     /// Its process is dead; another one comes after a pause.
     BackingOff,
@@ -43,8 +44,10 @@ pub enum Event {
     Assigned,
     /// It lost its last module.
     Released,
-    /// It broke the contract: an impossible index, no answer.
-    BrokeContract,
+    /// It did what no worker may.
+    Offended(Offence),
+    /// It is not needed any more: its modules play elsewhere.
+    Retired,
     /// It is dead. Starts that failed in a row, this one included; 0 if it had been ready or was killed by
     /// somebody else.
     Exited {
@@ -61,7 +64,9 @@ pub enum Action {
     /// Nothing.
     Nothing,
     /// Kill the process group.
-    Kill,
+    Kill(Offence),
+    /// Ask the process group to leave; kill what has not left in 200 ms.
+    Dismiss,
     /// Move its modules elsewhere and wait this long before filling the slot.
     MoveAndWait(Duration),
     /// Start a process.
@@ -99,14 +104,15 @@ fn backoff(failed_starts: u32) -> Duration {
 
 /// The table.
 pub fn step(state: State, event: Event) -> (State, Action) {
-    use Action::{Kill, MoveAndWait, Nothing, Report, Spawn};
+    use Action::{Dismiss, Kill, MoveAndWait, Nothing, Report, Spawn};
     use State::{BackingOff, Condemned, GivenUp, Playing, Ready, Spawning, Warming};
     match (state, event) {
         (Spawning, Event::Attached) => (Warming, Nothing),
         (Spawning | Warming, Event::Warmed) => (Ready, Nothing),
         (Ready, Event::Assigned) => (Playing, Nothing),
         (Playing, Event::Released) => (Ready, Nothing),
-        (Spawning | Warming | Ready | Playing, Event::BrokeContract) => (Condemned, Kill),
+        (Spawning | Warming | Ready | Playing, Event::Offended(offence)) => (Condemned, Kill(offence)),
+        (Ready | Playing, Event::Retired) => (Condemned, Dismiss),
         (GivenUp, _) => (GivenUp, Nothing),
         (_, Event::Exited { failed_starts }) if failed_starts >= MAX_FAILED_STARTS => (GivenUp, Report),
         (_, Event::Exited { failed_starts }) => (BackingOff, MoveAndWait(backoff(failed_starts))),
@@ -151,8 +157,8 @@ mod tests {
     #[test]
     fn a_worker_that_breaks_the_contract_is_killed_and_given_no_more_modules() {
         for state in [State::Spawning, State::Warming, State::Ready, State::Playing] {
-            let (condemned, action) = step(state, Event::BrokeContract);
-            assert_eq!(action, Action::Kill);
+            let (condemned, action) = step(state, Event::Offended(Offence::BrokeContract));
+            assert_eq!(action, Action::Kill(Offence::BrokeContract));
             assert!(!condemned.is_usable());
         }
     }

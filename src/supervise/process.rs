@@ -38,10 +38,12 @@ pub enum Order {
         /// Core.
         core: usize,
     },
-    /// The process in `slot` broke the contract: kill its group now.
+    /// The process in `slot` did what no worker may: kill its group now.
     Kill {
         /// Slot.
         slot: usize,
+        /// What it did.
+        offence: Offence,
     },
     /// The process in `slot` is not needed any more: TERM, 200 ms, KILL. Nobody is blamed for its end.
     Dismiss {
@@ -218,7 +220,7 @@ impl Keeper {
             loop {
                 match self.orders.try_recv() {
                     Ok(Order::Spawn { slot, core }) => self.spawn(slot, core),
-                    Ok(Order::Kill { slot }) => self.condemn(slot, Offence::BrokeContract),
+                    Ok(Order::Kill { slot, offence }) => self.condemn(slot, offence),
                     Ok(Order::Dismiss { slot }) => self.dismiss(slot),
                     Ok(Order::Close) | Err(TryRecvError::Disconnected) => return self.close(),
                     Err(TryRecvError::Empty) => break,
@@ -278,9 +280,10 @@ impl Keeper {
     fn condemn(&mut self, slot: usize, offence: Offence) {
         for index in self.in_slot(slot) {
             let ward = &mut self.wards[index];
-            ward.sentence(Sentence::Condemned(offence));
             let (pid, why) = (ward.process.pid, offence.words());
-            self.audit.note(Event::Condemned { slot, pid, why });
+            if ward.sentence(Sentence::Condemned(offence)) {
+                self.audit.note(Event::Condemned { slot, pid, why });
+            }
             self.signal(index, Signal::KILL, why);
         }
     }

@@ -80,12 +80,16 @@ impl Ward {
         }
     }
 
-    /// Decides its end. Whoever was sentenced before stays so.
-    pub fn sentence(&mut self, sentence: Sentence) {
-        if self.sentence.is_none() {
-            self.was_held_up = census::facts(self.process.pid).is_some_and(|facts| is_held_up(&facts));
-            self.sentence = Some(sentence);
+    /// Decides its end, and says whether this did. Whoever was sentenced before stays so, and who is dying
+    /// already is not sentenced: it was late because it died, not the other way round.
+    pub fn sentence(&mut self, sentence: Sentence) -> bool {
+        let facts = census::facts(self.process.pid);
+        if self.sentence.is_some() || facts.as_ref().is_some_and(census::is_dying) {
+            return false;
         }
+        self.was_held_up = facts.is_some_and(|facts| is_held_up(&facts));
+        self.sentence = Some(sentence);
+        true
     }
 
     /// Sends `signal` to its whole group. False if there is nobody in it any more.
