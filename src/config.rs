@@ -83,6 +83,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// File of the audit log; in the state folder if nobody says.
     pub audit: Option<PathBuf>,
+    /// When workers are replaced while they play.
+    pub recycling: RecyclePolicy,
 }
 
 impl Default for Settings {
@@ -105,7 +107,29 @@ impl Default for Settings {
             max_modules: 1_024,
             max_connections: 4_096,
             audit: None,
+            recycling: RecyclePolicy::default(),
         }
+    }
+}
+
+/// What a worker may reach before another one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecyclePolicy {
+    /// Age in seconds; 0 for no limit.
+    pub ttl_s: u64,
+    /// Modules set up in it; 0 for no limit.
+    pub jobs: u64,
+    /// Memory of its own in MiB beyond which it is replaced; 0 for no limit.
+    pub soft_mib: u64,
+    /// Memory of its own in MiB beyond which it is killed; 0 for no limit.
+    pub hard_mib: u64,
+    /// Nobody who plays well is replaced.
+    pub is_frozen: bool,
+}
+
+impl Default for RecyclePolicy {
+    fn default() -> Self {
+        Self { ttl_s: 0, jobs: 0, soft_mib: 256, hard_mib: 1_024, is_frozen: false }
     }
 }
 

@@ -42,6 +42,10 @@ impl Stage {
     }
 }
 
+fn is_full(rig: &mut Rig) -> bool {
+    rig.workers().iter().all(|worker| matches!(worker["state"].as_str(), Some("ready" | "playing")))
+}
+
 /// A module breaks its worker again and again. It is blamed, and poisoned when it did so twice in a block or three
 /// times in all; others play on.
 fn assert_poisoned(frequency_hz: u32, doing: &str) {
@@ -57,10 +61,14 @@ fn assert_poisoned(frequency_hz: u32, doing: &str) {
     assert_eq!(poisoned["instance"], judged["blamed"]);
     let blamed = stage.events("judged").into_iter().filter(|line| line["blamed"].is_u64());
     assert!(blamed.into_iter().all(|line| line["blamed"] == judged["blamed"]), "nobody else is blamed");
+    until("it is bypassed", || stage.rig.status()["bypassed"][0]["id"] == "bad");
+    until("the pool is full again", || is_full(&mut stage.rig));
+    // Nobody dies of it any more.
+    let spawned = stage.rig.status()["accounts"]["spawned"].clone();
+    stage.rig.play_blocks(200);
+    assert_eq!(stage.rig.status()["accounts"]["spawned"], spawned);
     stage.rig.must("/free bad");
-    until("the pool is full again", || {
-        stage.rig.workers().iter().all(|worker| matches!(worker["state"].as_str(), Some("ready" | "playing")))
-    });
+    assert_eq!(stage.rig.status()["bypassed"], serde_json::json!([]));
     assert_eq!(stage.rig.modules().len(), 2);
     stage.rig.stop();
 }

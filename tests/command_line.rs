@@ -320,3 +320,19 @@ fn a_worker_that_never_joins_ends_the_start_and_leaves_nothing() {
     assert!(stderr(&ended).contains("before it was ready"), "{}", stderr(&ended));
     assert_eq!(segments_of(pid), [""; 0]);
 }
+
+#[test]
+fn limits_that_make_no_sense_are_refused_with_the_key_and_the_range() {
+    refused_with(&["run", "--recycle-ttl", "-1"], 2, &["recycle_ttl", "0..=604800"]);
+    refused_with(&["run", "--memory-soft", "-5"], 2, &["memory_soft"]);
+    refused_with(&["run", "--memory-hard", "100"], 2, &["memory_hard cannot be 100", "memory_soft", "256"]);
+    refused_with(
+        &["run", "--memory-soft", "4000"],
+        2,
+        &["memory_soft cannot be 4000", "memory_hard", "1024"],
+    );
+    let mut command = backline();
+    command.args(["run", "--memory-hard", "0", "--memory-soft", "4000", "--print-config"]);
+    let shown = output(command);
+    assert!(shown.status.success(), "{}", stderr(&shown));
+}

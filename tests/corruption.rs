@@ -39,6 +39,7 @@ const HOT: [usize; 6] = [
 ];
 
 const SPEC: RigSpec = RigSpec {
+    spares: 0,
     rate_hz: 48_000,
     block_frames: BLOCK_FRAMES as u32,
     slots: 2,

@@ -13,6 +13,7 @@ use crate::control::offline::{Cue, Cues};
 use crate::control::{self, Conductor};
 use crate::cycle::Cycle;
 use crate::rt::{self, AUDIO_PRIORITY};
+use crate::supervise::lifecycle::State;
 use crate::takeover::Reason;
 use anyhow::bail;
 use backline_abi::rights;
@@ -153,7 +154,7 @@ fn await_full_pool(conductor: &mut Conductor) -> anyhow::Result<()> {
     let until_ns = now_ns() + LIMIT_NS;
     loop {
         conductor.tend_pool();
-        if conductor.pool().slots().iter().all(|slot| slot.state.is_usable()) {
+        if conductor.pool().slots().iter().all(|slot| slot.state.is_usable() || slot.state == State::Vacant) {
             return Ok(());
         }
         if now_ns() >= until_ns {

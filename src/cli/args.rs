@@ -98,6 +98,21 @@ pub struct EngineArgs {
     /// Write down everything done to worker processes in FILE [default: in the state folder]
     #[arg(long, value_name = "FILE")]
     pub audit: Option<PathBuf>,
+    /// Replace a worker after S seconds, while it plays; 0 for never [default: 0]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub recycle_ttl: Option<i64>,
+    /// Replace a worker after N modules were set up in it; 0 for never [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub recycle_jobs: Option<i64>,
+    /// Replace a worker that takes more memory of its own than this, in MiB; 0 for never [default: 256]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
+    pub memory_soft: Option<i64>,
+    /// Kill a worker that takes more memory of its own than this, in MiB; 0 for never [default: 1024]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
+    pub memory_hard: Option<i64>,
+    /// Replace no worker that plays well, whatever these limits say
+    #[arg(long)]
+    pub freeze_recycling: bool,
     /// Ask for no real-time priority and no locked memory
     #[arg(long)]
     pub no_realtime: bool,
@@ -119,6 +134,11 @@ impl EngineArgs {
             .option(Key::MaxModules, self.max_modules.map(Raw::Whole))
             .option(Key::MaxConnections, self.max_connections.map(Raw::Whole))
             .option(Key::Audit, self.audit.clone().map(Raw::Path))
+            .option(Key::RecycleTtl, self.recycle_ttl.map(Raw::Whole))
+            .option(Key::RecycleJobs, self.recycle_jobs.map(Raw::Whole))
+            .option(Key::MemorySoft, self.memory_soft.map(Raw::Whole))
+            .option(Key::MemoryHard, self.memory_hard.map(Raw::Whole))
+            .option(Key::FreezeRecycling, self.freeze_recycling.then_some(Raw::Truth(true)))
             .option(Key::Realtime, self.no_realtime.then_some(Raw::Truth(false)))
     }
 }

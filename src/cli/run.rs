@@ -126,7 +126,7 @@ pub(super) fn load(conductor: &mut Conductor, patch: &file::PatchFile) -> anyhow
 
 fn announce(conductor: &Conductor, opened: &Opened, address: &str, warm_ms: f64, is_json: bool) {
     let refused = conductor.refused();
-    let workers = conductor.pool().slots().len();
+    let workers = conductor.settings().workers;
     if is_json {
         let (audio, notice) = (&opened.name, &opened.notice);
         say(format_args!(

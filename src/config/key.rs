@@ -46,6 +46,16 @@ pub enum Key {
     MaxConnections,
     /// File of the audit log.
     Audit,
+    /// Age at which a worker is replaced.
+    RecycleTtl,
+    /// Modules set up in a worker after which it is replaced.
+    RecycleJobs,
+    /// Memory of a worker's own beyond which it is replaced.
+    MemorySoft,
+    /// Memory of a worker's own beyond which it is killed.
+    MemoryHard,
+    /// Whether nobody is replaced who plays well.
+    FreezeRecycling,
 }
 
 /// One row.
@@ -114,7 +124,7 @@ impl Setting {
 }
 
 /// Every setting, in the order of [`Key`] and of `--print-config`.
-pub static SETTINGS: [Setting; 16] = [
+pub static SETTINGS: [Setting; 21] = [
     Setting {
         key: Key::Audio,
         name: "audio",
@@ -279,6 +289,56 @@ pub static SETTINGS: [Setting; 16] = [
             let usual = || "(in the state folder)".to_owned();
             settings.audit.as_ref().map_or_else(usual, |path| path.display().to_string())
         },
+    },
+    Setting {
+        key: Key::RecycleTtl,
+        name: "recycle_ttl",
+        flag: "--recycle-ttl",
+        unit: "s",
+        is_for_patches: false,
+        takes: Takes::Whole(0, 604_800),
+        put: |settings, raw| replace(&mut settings.recycling.ttl_s, whole(raw)),
+        show: |settings| settings.recycling.ttl_s.to_string(),
+    },
+    Setting {
+        key: Key::RecycleJobs,
+        name: "recycle_jobs",
+        flag: "--recycle-jobs",
+        unit: "modules",
+        is_for_patches: false,
+        takes: Takes::Whole(0, 1_000_000_000),
+        put: |settings, raw| replace(&mut settings.recycling.jobs, whole(raw)),
+        show: |settings| settings.recycling.jobs.to_string(),
+    },
+    Setting {
+        key: Key::MemorySoft,
+        name: "memory_soft",
+        flag: "--memory-soft",
+        unit: "MiB",
+        is_for_patches: false,
+        takes: Takes::Whole(0, 1_048_576),
+        put: |settings, raw| replace(&mut settings.recycling.soft_mib, whole(raw)),
+        show: |settings| settings.recycling.soft_mib.to_string(),
+    },
+    Setting {
+        key: Key::MemoryHard,
+        name: "memory_hard",
+        flag: "--memory-hard",
+        unit: "MiB",
+        is_for_patches: false,
+        takes: Takes::Whole(0, 1_048_576),
+        put: |settings, raw| replace(&mut settings.recycling.hard_mib, whole(raw)),
+        show: |settings| settings.recycling.hard_mib.to_string(),
+    },
+    Setting {
+        key: Key::FreezeRecycling,
+        name: "freeze_recycling",
+        flag: "--freeze-recycling",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("true or false"),
+        put: |settings, raw| replace(&mut settings.recycling.is_frozen, truth(raw)),
+        show: |settings| settings.recycling.is_frozen.to_string(),
     },
 ];
 

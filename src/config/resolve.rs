@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::key::{SETTINGS, Setting};
-use super::{ConfigError, Key, Layer, Origin, Settings};
+use super::{ConfigError, Key, Layer, Origin, RecyclePolicy, Settings};
 
 /// Settings, and who said so.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +100,28 @@ pub fn resolve(layers: &[Layer]) -> Result<Resolved, ConfigError> {
     let notices = layers.iter().flat_map(|layer| layer.notices.clone()).collect();
     let resolved = Resolved { settings, notices, origins };
     check_exposure(&resolved)?;
+    check_memory(&resolved)?;
     Ok(resolved)
+}
+
+fn check_memory(resolved: &Resolved) -> Result<(), ConfigError> {
+    let RecyclePolicy { soft_mib, hard_mib, .. } = resolved.settings.recycling;
+    if hard_mib == 0 || soft_mib <= hard_mib {
+        return Ok(());
+    }
+    // Whichever was said: the other one may be the default.
+    let key =
+        if *resolved.origin(Key::MemoryHard) == Origin::Default { Key::MemorySoft } else { Key::MemoryHard };
+    let (value, wanted) = match key {
+        Key::MemorySoft => (soft_mib, format!("at most memory_hard, which is {hard_mib} MiB")),
+        _ => (hard_mib, format!("0 or at least memory_soft, which is {soft_mib} MiB")),
+    };
+    Err(ConfigError::BadValue {
+        key: key.setting().name,
+        value: value.to_string(),
+        origin: resolved.origin(key).clone(),
+        wanted,
+    })
 }
 
 fn check_exposure(resolved: &Resolved) -> Result<(), ConfigError> {

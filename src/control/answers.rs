@@ -5,6 +5,8 @@ use super::apply::Refused;
 use crate::command::{Arg, Command, Reply};
 use crate::nearest;
 use crate::pool::warmup::stage_name;
+use crate::supervise::lifecycle::State;
+use crate::supervise::recycle::memory_bytes;
 use backline_abi::layout::rights_bits;
 use backline_dsp::catalogue::{self, CATALOGUE};
 use backline_dsp::module::ModuleType;
@@ -43,7 +45,7 @@ impl Conductor {
             Arg::Int(1),
             Arg::Int(self.patch.modules().len() as i32),
             Arg::Int(self.patch.connections().len() as i32),
-            Arg::Int(self.pool.slots().len() as i32),
+            Arg::Int(self.settings.workers as i32),
             Arg::Int(self.ready_workers() as i32),
             percent(self.report.load_ppm.load(Relaxed)),
             percent(self.report.load_peak_ppm.swap(0, Relaxed)),
@@ -73,7 +75,9 @@ impl Conductor {
             },
             "refused": self.refused(),
             "session": self.session.to_json(),
-            "workers": (0..self.pool.slots().len()).map(|slot| self.worker_json(slot)).collect::<Vec<_>>(),
+            "bypassed": self.bypassed_json(),
+            "recycling": self.recycling.to_json(),
+            "workers": self.workers_json(),
         })
     }
 
@@ -171,6 +175,15 @@ impl Conductor {
         refused
     }
 
+    /// Every worker; the spare slot is none.
+    fn workers_json(&self) -> Vec<serde_json::Value> {
+        let slots = self.pool.slots().iter().enumerate();
+        slots
+            .filter(|(_, entry)| entry.state != State::Vacant)
+            .map(|(slot, _)| self.worker_json(slot))
+            .collect()
+    }
+
     fn worker_json(&self, slot: usize) -> serde_json::Value {
         let entry = &self.pool.slots()[slot];
         let head = self.rig().head(slot);
@@ -199,6 +212,9 @@ impl Conductor {
             "busy_us": f64::from(head.busy_ns.load(Relaxed)) / 1e3,
             "busy_max_us": f64::from(head.busy_max_ns.load(Relaxed)) / 1e3,
             "spawned": entry.spawned,
+            "jobs": entry.jobs,
+            "late_blocks": entry.late_blocks,
+            "memory_mib": memory_bytes(entry.pid) as f64 / 1_048_576.0,
             "last_cause": entry.last_cause,
         })
     }

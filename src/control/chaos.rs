@@ -26,7 +26,7 @@ pub enum Kind {
     Abort,
     /// SIGSTOP.
     Stop,
-    /// A planned hand-over and a new process.
+    /// A new process, and a planned hand-over to it.
     Recycle,
 }
 

@@ -2,18 +2,20 @@
 //! the audio thread. May allocate, lock and log; nothing it does is waited for by an audio thread.
 //!
 //! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
-//! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`cells`] (where everything
+//! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole workers), [`bypass`] (modules that break them), [`cells`] (where everything
 //! is), [`answers`] (status, list, schema), [`serve`] (the loop over the network), [`offline`] (the loop of a
 //! render).
 
 pub mod answers;
 pub mod apply;
+pub mod bypass;
 pub mod cells;
 pub mod chaos;
 pub mod in_process;
 pub mod moves;
 pub mod offline;
 pub mod realise;
+pub mod recycle;
 pub mod serve;
 pub mod stage;
 
@@ -30,6 +32,7 @@ use crate::session::continuity::{Continuity, Journal};
 use crate::session::scene::{OpenGates, Scene};
 use crate::supervise::audit::{self, Audit};
 use crate::takeover::TakeOver;
+use backline_abi::layout::MAX_SLOTS;
 use cells::Cells;
 use std::sync::Arc;
 
@@ -67,6 +70,8 @@ pub struct Conductor {
     audio_core: Option<usize>,
     /// Where new modules go whatever placement says; for benches.
     wanted_slot: Option<usize>,
+    recycling: recycle::Recycling,
+    bypassed: bypass::Bypassed,
 }
 
 /// Fills the pool and makes both ends of an engine: control's and the audio thread's.
@@ -78,6 +83,7 @@ pub fn start(
         rate_hz: settings.rate_hz,
         block_frames: settings.block_frames,
         slots: settings.workers,
+        spares: usize::from(settings.workers < MAX_SLOTS),
         arena_bytes: settings.arena_mib as usize * 1024 * 1024,
         wants_realtime: settings.wants_realtime,
     };
@@ -116,6 +122,8 @@ pub fn start(
         is_quitting: false,
         audio_core: None,
         wanted_slot: None,
+        recycling: recycle::Recycling::new(settings.recycling),
+        bypassed: bypass::Bypassed::default(),
     };
     conductor.keep_books();
     Ok((conductor, cycle))

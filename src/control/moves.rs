@@ -18,7 +18,11 @@ impl Conductor {
             self.hear(&fact);
         }
         let dead = self.pool.tend();
+        for death in &dead {
+            self.carry_out(&death.verdict);
+        }
         self.keep_books();
+        self.tend_recycling();
         !dead.is_empty()
     }
 
@@ -29,24 +33,15 @@ impl Conductor {
         Some(fact)
     }
 
-    /// Hands everything that `slot` plays to another worker, between two of its modules' blocks, and has its
-    /// process replaced. False if nobody else is ready.
-    pub fn recycle(&mut self, slot: usize) -> bool {
-        let core = self.pool.slots()[slot].core;
-        let others = (0..self.pool.slots().len()).filter(|other| *other != slot);
-        let ready = others.filter(|other| self.pool.slots()[*other].state.is_usable());
-        let nearest = ready.min_by_key(|other| (self.pool.slots()[*other].core != core, *other));
-        let Some(to) = nearest else { return false };
-        let is_done = self.takeover.ask(Request::Slot { from: slot, to });
-        if is_done {
-            self.pool.retire(slot);
-            self.keep_books();
-        }
-        is_done
-    }
-
     fn hear(&mut self, fact: &Fact) {
-        let Fact { reason, slot, pid, to, modules, .. } = *fact;
+        let Fact { reason, slot, pid, to, modules, rendering, .. } = *fact;
+        match reason {
+            Reason::Late => return self.pool.note_late(slot),
+            // It had nothing to lose; its end is told when it is judged.
+            Reason::Died if modules == 0 && to.is_some() => return,
+            Reason::Starved => {}
+            Reason::Died | Reason::Stopped | Reason::Hung => self.pool.note_left(slot, pid, rendering),
+        }
         let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));
         tracing::warn!(slot, pid, modules, to, "worker {}: its modules went on elsewhere", reason.words());
         if matches!(reason, Reason::Stopped | Reason::Hung) && self.pool.slots()[slot].pid == pid {

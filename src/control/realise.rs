@@ -61,10 +61,13 @@ impl Conductor {
         let block = self.block();
         // Its place stays as it is: in the block in progress it may still be heard.
         self.cells.bury(instance, block);
+        self.forget_bypass(instance);
         self.keep_books();
     }
 
     fn set_up(&mut self, patch: &Patch, module: &PatchModule) -> Result<(), RealiseError> {
+        // Whoever asks for a module of a type that was given up wants it tried again.
+        self.pool.blame().forgive_type(module.type_index as u32);
         let block = self.block();
         let places = &self.pool.rig().control().places;
         self.cells.sweep(block, |cell| places[cell as usize].put(Location::default()));

@@ -268,8 +268,8 @@ impl Cycle {
         };
         let modules = &self.plan.all;
         let near = modules.iter().filter(|module| is_here(module));
-        near.chain(modules.iter().filter(|module| !is_here(module)))
-            .all(|module| self.wait_for(module, deadline_ns, Self::sleep_on_done))
+        // Then all, not the others: one may change cores between the two looks.
+        near.chain(modules).all(|module| self.wait_for(module, deadline_ns, Self::sleep_on_done))
     }
 
     fn wait_for(&self, module: &Sink, deadline_ns: u64, sleep: impl Fn(&Self, &Sink, u64)) -> bool {
@@ -349,8 +349,17 @@ fn place_of(rig: &Rig, cell: u32) -> Location {
 }
 
 /// The samples of `module` for `block`, if it has committed them: planes of output. Real-time safe.
+///
+/// What it committed before it moved counts as well: nobody writes over that before two blocks later, and a worker
+/// that dies when it is through with a block owes nothing.
 fn committed<'r>(rig: &'r Rig, module: &Sink, block: u32) -> Option<&'r [AtomicU32]> {
-    let place = place_of(rig, module.cell);
+    let place = &rig.control().places[module.cell as usize];
+    // The newer place first: whoever sees a move there sees the older one, too.
+    let current = place.current();
+    committed_at(rig, module, block, current).or_else(|| committed_at(rig, module, block, place.previous()))
+}
+
+fn committed_at<'r>(rig: &'r Rig, module: &Sink, block: u32, place: Location) -> Option<&'r [AtomicU32]> {
     let arena = rig.arenas().get(place.slot as usize)?;
     let seen = commit::observe(arena.commit_word(module.memory.commit)?);
     if seen.lease != place.lease || seen.block != block {

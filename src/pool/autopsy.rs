@@ -56,7 +56,8 @@ pub fn last_word(rig: &Rig, slot: usize, pid: u32) -> Option<CrashWord> {
     CrashWord::decode(word).filter(|_| head.pid.load(Relaxed) == pid)
 }
 
-/// What process `pid` in `slot` was rendering when it died; `None` if it was between modules.
+/// What process `pid` in `slot` was rendering when it died; `None` if it was between modules. To be asked before the
+/// module may have left a second worker. Real-time safe.
 pub fn was_rendering(rig: &Rig, slot: usize, pid: u32) -> Option<Culprit> {
     let head = rig.head(slot);
     let instance = head.rendering.load(Relaxed);

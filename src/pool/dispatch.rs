@@ -109,7 +109,11 @@ impl Pool {
         let sent = self.slots[slot].talk.send(&self.rig, slot, assigned);
         let ticket = sent.map_err(|_| DispatchError::Full { slot })?;
         let answer = self.await_answer(slot, ticket)?;
-        if answer.status == status::DONE { Ok(answer) } else { Err(DispatchError::Unfit { slot }) }
+        if answer.status != status::DONE {
+            return Err(DispatchError::Unfit { slot });
+        }
+        self.slots[slot].jobs += 1;
+        Ok(answer)
     }
 
     fn await_answer(&mut self, slot: usize, ticket: u32) -> Result<Answer, DispatchError> {

@@ -14,11 +14,12 @@ pub mod warmup;
 
 use crate::supervise::alarm::{Alarm, Offence};
 use crate::supervise::audit::{self, Audit};
-use crate::supervise::blame::{Blame, Fatality, Verdict};
+use crate::supervise::blame::{Blame, Culprit, Fatality, Verdict};
 use crate::supervise::ending::{Ending, How};
 use crate::supervise::lifecycle::{Action, Event, State, step};
 use crate::supervise::pace::Pace;
 use crate::supervise::process::{Accounts, Notice, Order, Supervisor};
+use crate::supervise::recycle::{self, Service};
 use autopsy::Death;
 use backline_abi::layout::{MAX_TYPES, stage};
 use backline_abi::wake::now_ns;
@@ -52,10 +53,22 @@ pub struct Slot {
     pub last_cause: Option<String>,
     /// Processes started here.
     pub spawned: u64,
+    /// Modules set up in the process that is here.
+    pub jobs: u64,
+    /// Blocks that this process made late.
+    pub late_blocks: u32,
+    ready_since: Option<Instant>,
+    left: Option<Left>,
     talk: Conversation,
     failed_starts: u32,
     refill_at: Option<Instant>,
     unanswered_since: Option<Instant>,
+}
+
+/// What a process was rendering when its modules left it.
+struct Left {
+    pid: u32,
+    rendering: Option<Culprit>,
 }
 
 /// The pool: slots, the processes in them, and their shared memory.
@@ -96,8 +109,9 @@ pub fn worker_program() -> std::io::Result<PathBuf> {
 }
 
 impl Pool {
-    /// Slots, none started. Worker i is pinned to core i modulo the cores.
-    fn new(rig: Arc<Rig>, audit: Audit) -> std::io::Result<Self> {
+    /// Slots, none started, of which all but the first `filled` are spares. Worker i is pinned to core i modulo the
+    /// cores.
+    fn new(rig: Arc<Rig>, audit: Audit, filled: usize) -> std::io::Result<Self> {
         let supervisor = Supervisor::start(worker_program()?, rig.name().to_owned(), audit)?;
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let core_of = |slot: usize| cores.get(slot % cores.len().max(1)).map_or(0, |core| core.id);
@@ -105,11 +119,15 @@ impl Pool {
             .map(|slot| Slot {
                 core: core_of(slot),
                 pid: 0,
-                state: State::Spawning,
+                state: if slot < filled { State::Spawning } else { State::Vacant },
                 modules: 0,
                 load_ns: 0.0,
                 last_cause: None,
                 spawned: 0,
+                jobs: 0,
+                late_blocks: 0,
+                ready_since: None,
+                left: None,
                 talk: Conversation::default(),
                 failed_starts: 0,
                 refill_at: None,
@@ -198,7 +216,39 @@ impl Pool {
         self.happen(slot, Event::Offended(offence));
     }
 
-    /// The worker in `slot`, whose modules play elsewhere, is to leave.
+    /// Starts a worker on `core` in a spare slot, and says in which; `None` if there is no spare.
+    pub fn fill_spare(&mut self, core: usize) -> Option<usize> {
+        let slot = self.slots.iter().position(|slot| slot.state == State::Vacant)?;
+        self.slots[slot].core = core;
+        self.happen(slot, Event::Filled);
+        Some(slot)
+    }
+
+    /// What the worker in `slot` has done so far; `None` if it is not ready.
+    pub fn service(&self, slot: usize) -> Option<Service> {
+        let entry = self.slots.get(slot).filter(|entry| entry.state.is_usable())?;
+        Some(Service {
+            age: entry.ready_since?.elapsed(),
+            jobs: entry.jobs,
+            memory_bytes: recycle::memory_bytes(entry.pid),
+            late_blocks: entry.late_blocks,
+            // Of all slots, for the draw is another one for each process.
+            serial: entry.spawned * self.slots.len() as u64 + slot as u64,
+        })
+    }
+
+    /// The modules of process `pid` have left it. What it was rendering then is to blame if it dies of its own doing:
+    /// by then its modules may be two workers further.
+    pub fn note_left(&mut self, slot: usize, pid: u32, rendering: Option<Culprit>) {
+        self.slots[slot].left = Some(Left { pid, rendering });
+    }
+
+    /// The worker in `slot` made a block late.
+    pub fn note_late(&mut self, slot: usize) {
+        self.slots[slot].late_blocks += 1;
+    }
+
+    /// The worker in `slot`, whose modules play elsewhere, is to leave. Its slot is a spare then.
     pub fn retire(&mut self, slot: usize) {
         self.happen(slot, Event::Retired);
     }
@@ -234,6 +284,7 @@ impl Pool {
                 Notice::Spawned { slot, pid } => {
                     self.slots[slot].pid = pid;
                     self.slots[slot].spawned += 1;
+                    (self.slots[slot].jobs, self.slots[slot].late_blocks) = (0, 0);
                     self.slots[slot].talk.start_over(&self.rig, slot);
                 }
                 Notice::NotSpawned { slot, cause } => {
@@ -253,7 +304,10 @@ impl Pool {
     fn bury(&mut self, slot: usize, ending: &Ending, cause: String) -> Death {
         let pid = self.slots[slot].pid;
         let doing = ending.doing(autopsy::last_word(&self.rig, slot, pid));
-        let rendering = autopsy::was_rendering(&self.rig, slot, pid);
+        let rendering = match self.slots[slot].left.take() {
+            Some(left) if left.pid == pid => left.rendering,
+            _ => autopsy::was_rendering(&self.rig, slot, pid),
+        };
         let verdict = self.blame.died(now_ns(), &Fatality { slot, doing, rendering });
         let death = Death { slot, cause, doing, verdict };
         tracing::warn!(slot, pid, cause = death.cause, doing = doing.words(), "worker ended");
@@ -267,7 +321,8 @@ impl Pool {
     /// failed start.
     fn empty(&mut self, slot: usize, was_killed: bool, cause: String, verdict: &Verdict) {
         let entry = &mut self.slots[slot];
-        let is_innocent = was_killed || entry.state.is_usable() || entry.state == State::Condemned;
+        let is_innocent =
+            was_killed || entry.state.is_usable() || matches!(entry.state, State::Condemned | State::Retired);
         entry.failed_starts = if is_innocent { 0 } else { entry.failed_starts + 1 };
         entry.pid = 0;
         entry.unanswered_since = None;
@@ -292,6 +347,7 @@ impl Pool {
                     if reached == stage::READY {
                         self.happen(slot, Event::Warmed);
                         self.slots[slot].failed_starts = 0;
+                        self.slots[slot].ready_since = Some(Instant::now());
                     }
                 }
             }

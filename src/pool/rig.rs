@@ -13,8 +13,10 @@ pub struct RigSpec {
     pub rate_hz: u32,
     /// Frames of the longest block.
     pub block_frames: u32,
-    /// Worker slots.
+    /// Worker slots that are filled at the start.
     pub slots: usize,
+    /// Slots beside these, for a worker's successor while it still plays.
+    pub spares: usize,
     /// Bytes of each arena, whole pages.
     pub arena_bytes: usize,
     /// Workers shall ask for FIFO priority and locked memory.
@@ -32,14 +34,15 @@ pub struct Rig {
 impl Rig {
     /// Creates, sizes and touches everything.
     pub fn create(spec: &RigSpec) -> Result<Self, SegmentError> {
-        let needed = (size_of::<Control>() + spec.slots * spec.arena_bytes) as u64;
+        let needed = (size_of::<Control>() + (spec.slots + spec.spares) * spec.arena_bytes) as u64;
         let free = free_bytes();
         if needed > free {
             return Err(SegmentError::NoRoom { needed, free });
         }
         let name = fresh_name();
         let control = Segment::create(&name, size_of::<Control>())?;
-        let arenas = (0..spec.slots)
+        let slots = spec.slots + spec.spares;
+        let arenas = (0..slots)
             .map(|slot| {
                 let arena = Segment::create(&format!("{name}-{slot}"), spec.arena_bytes)?;
                 arena.touch_for_writing();
@@ -55,7 +58,7 @@ impl Rig {
             arena_head_bytes: size_of::<ArenaHead>() as u32,
             rate_hz: spec.rate_hz,
             block_frames: spec.block_frames,
-            slots: spec.slots as u32,
+            slots: slots as u32,
             arena_bytes: spec.arena_bytes as u64,
             catalogue: backline_dsp::play::fingerprint(),
             engine_pid: std::process::id(),

@@ -89,8 +89,8 @@ impl Pool {
         }
         super::rig::sweep();
         let rig = Arc::new(Rig::create(spec)?);
-        let mut pool = Self::new(rig, audit)?;
-        for slot in 0..pool.slots.len() {
+        let mut pool = Self::new(rig, audit, spec.slots)?;
+        for slot in 0..spec.slots {
             pool.spawn(slot);
         }
         let started = Instant::now();
@@ -108,7 +108,7 @@ impl Pool {
                 return Ok(pool);
             }
             told = Some(now);
-            let late = pool.slots.iter().position(|slot| slot.state != State::Ready);
+            let late = pool.slots[..spec.slots].iter().position(|slot| slot.state != State::Ready);
             if let Some(slot) = late.filter(|_| started.elapsed() > WARMUP_LIMIT) {
                 return Err(StartError::NotReady {
                     slot,
@@ -127,13 +127,15 @@ impl Pool {
 
     fn progress(&self) -> Progress {
         let ready = self.slots.iter().filter(|slot| slot.state.is_usable()).count();
-        let stages = (0..self.slots.len()).map(|slot| self.stage_of(slot)).collect();
-        Progress { ready, workers: self.slots.len(), stages }
+        let filled = (0..self.slots.len()).filter(|slot| self.slots[*slot].state != State::Vacant);
+        let stages: Vec<_> = filled.map(|slot| self.stage_of(slot)).collect();
+        Progress { ready, workers: stages.len(), stages }
     }
 
     /// Bits of `rights_bits` that every worker has obtained.
     pub fn common_rights(&self) -> u32 {
-        (0..self.slots.len()).fold(u32::MAX, |common, slot| common & self.rig.head(slot).rights.load(Relaxed))
+        let filled = (0..self.slots.len()).filter(|slot| self.slots[*slot].state.is_usable());
+        filled.fold(u32::MAX, |common, slot| common & self.rig.head(slot).rights.load(Relaxed))
     }
 }
 

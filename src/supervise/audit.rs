@@ -98,6 +98,15 @@ pub enum Event {
         /// Name of its program.
         name: String,
     },
+    /// A worker's modules went to a new one, because it had served long enough.
+    Recycled {
+        /// Slot that was left.
+        slot: usize,
+        /// Slot of the new worker.
+        into: usize,
+        /// Why.
+        why: &'static str,
+    },
     /// The death of a worker was judged.
     Judged {
         /// Slot.

@@ -114,6 +114,11 @@ pub fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
 }
 
+/// Bytes of a page.
+pub fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
+}
+
 /// Facts about one process; `None` if there is none of this number.
 pub fn facts(pid: u32) -> Option<Facts> {
     parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! Spawning -> Warming -> Ready <-> Playing          any -> BackingOff -> Spawning, or GivenUp
-//!                          \________/ -> Condemned -/
+//!     ^                    \________/ -> Condemned -/
+//!     \-- Vacant <-- Retired <-/
 //! ```
 
 use super::alarm::Offence;
@@ -25,8 +26,12 @@ pub enum State {
     Ready,
     /// It has modules.
     Playing,
-    /// It gets no modules any more and is on its way out.
+    /// It did what no worker may and is being killed.
     Condemned,
+    /// Its modules play elsewhere and it was told to leave.
+    Retired,
+    /// The spare: nobody lives here until a worker is to be replaced.
+    Vacant,
     /// Its process is dead; another one comes after a pause.
     BackingOff,
     /// Its processes died again and again before they were ready.
@@ -48,6 +53,8 @@ pub enum Event {
     Offended(Offence),
     /// It is not needed any more: its modules play elsewhere.
     Retired,
+    /// The spare is needed.
+    Filled,
     /// It is dead. Starts that failed in a row, this one included; 0 if it had been ready or was killed by
     /// somebody else.
     Exited {
@@ -84,6 +91,8 @@ impl State {
             State::Ready => "ready",
             State::Playing => "playing",
             State::Condemned => "condemned",
+            State::Retired => "retired",
+            State::Vacant => "vacant",
             State::BackingOff => "backing off",
             State::GivenUp => "given up",
         }
@@ -105,14 +114,16 @@ fn backoff(failed_starts: u32) -> Duration {
 /// The table.
 pub fn step(state: State, event: Event) -> (State, Action) {
     use Action::{Dismiss, Kill, MoveAndWait, Nothing, Report, Spawn};
-    use State::{BackingOff, Condemned, GivenUp, Playing, Ready, Spawning, Warming};
+    use State::{BackingOff, Condemned, GivenUp, Playing, Ready, Spawning, Vacant, Warming};
     match (state, event) {
         (Spawning, Event::Attached) => (Warming, Nothing),
         (Spawning | Warming, Event::Warmed) => (Ready, Nothing),
         (Ready, Event::Assigned) => (Playing, Nothing),
         (Playing, Event::Released) => (Ready, Nothing),
         (Spawning | Warming | Ready | Playing, Event::Offended(offence)) => (Condemned, Kill(offence)),
-        (Ready | Playing, Event::Retired) => (Condemned, Dismiss),
+        (Ready | Playing, Event::Retired) => (State::Retired, Dismiss),
+        (State::Retired, Event::Exited { .. }) | (BackingOff, Event::Retired) => (Vacant, Nothing),
+        (Vacant, Event::Filled) => (Spawning, Spawn),
         (GivenUp, _) => (GivenUp, Nothing),
         (_, Event::Exited { failed_starts }) if failed_starts >= MAX_FAILED_STARTS => (GivenUp, Report),
         (_, Event::Exited { failed_starts }) => (BackingOff, MoveAndWait(backoff(failed_starts))),
@@ -145,6 +156,20 @@ mod tests {
         for event in [Event::Attached, Event::MayRefill, Event::Exited { failed_starts: 0 }] {
             assert_eq!(step(state, event), (State::GivenUp, Action::Nothing));
         }
+    }
+
+    #[test]
+    fn who_is_retired_leaves_the_spare_behind_and_the_spare_stays_empty_until_it_is_filled() {
+        let (retired, action) = step(State::Playing, Event::Retired);
+        assert_eq!((retired, action, retired.is_usable()), (State::Retired, Action::Dismiss, false));
+        let (vacant, action) = step(retired, Event::Exited { failed_starts: 0 });
+        assert_eq!((vacant, action), (State::Vacant, Action::Nothing));
+        for event in [Event::MayRefill, Event::Attached, Event::Warmed, Event::Retired] {
+            assert_eq!(step(vacant, event), (State::Vacant, Action::Nothing));
+        }
+        assert_eq!(step(vacant, Event::Filled), (State::Spawning, Action::Spawn));
+        let (vacant, _) = step(State::BackingOff, Event::Retired);
+        assert_eq!(vacant, State::Vacant, "it died before it could be told");
     }
 
     #[test]

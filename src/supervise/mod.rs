@@ -16,5 +16,6 @@ pub mod lifecycle;
 pub mod mark;
 pub mod pace;
 pub mod process;
+pub mod recycle;
 pub mod registry;
 pub mod ward;

@@ -20,6 +20,7 @@ mod stopped;
 mod watch;
 
 use crate::pool::rig::Rig;
+use crate::supervise::blame::Culprit;
 use backline_abi::plan::Location;
 use backline_abi::wake::{self, now_ns};
 use board::Board;
@@ -62,6 +63,8 @@ pub enum Reason {
     Stopped,
     /// It did not commit block after block: an endless loop, or a page that does not come.
     Hung,
+    /// It made one block late; it stays.
+    Late,
     /// It could not run because another worker of its core hangs; it is not to blame and stays.
     Starved,
 }
@@ -73,6 +76,7 @@ impl Reason {
             Reason::Died => "died",
             Reason::Stopped => "is stopped",
             Reason::Hung => "hangs",
+            Reason::Late => "made a block late",
             Reason::Starved => "was starved by another worker of its core",
         }
     }
@@ -91,8 +95,8 @@ pub struct Fact {
     pub to: Option<usize>,
     /// Modules that went.
     pub modules: u32,
-    /// Instance that it was rendering; 0 for none. Copied once, not to be trusted further than as a number.
-    pub rendering: u32,
+    /// The module that it was rendering, which lived there; `None` if it was between modules.
+    pub rendering: Option<Culprit>,
     /// Block announced last.
     pub block: u32,
     /// When it was noticed, monotonic ns.

@@ -6,6 +6,7 @@ use super::relocate::Mover;
 use super::standby::{Candidate, standby};
 use super::stopped::is_stopped;
 use super::{Fact, Reason, Request};
+use crate::pool::autopsy;
 use crate::pool::rig::Rig;
 use crate::rt::{self, TAKE_OVER_PRIORITY};
 use backline_abi::death;
@@ -119,7 +120,7 @@ impl Watch {
             }
         }
         for slot in bits(gone) {
-            self.leave(slot, Reason::Died, 0);
+            self.leave(slot, Reason::Died);
         }
         // Those nobody could take so far.
         for slot in bits(!usable | self.fallen).take_while(|slot| *slot < self.rig.arenas().len()) {
@@ -134,8 +135,7 @@ impl Watch {
             // Acquire: everything the dead worker stored is visible (the kernel changes the word after it).
             let word = self.rig.head(slot).death.load(Acquire);
             if word != death::alive(self.pids[slot]) {
-                let rendering = self.rig.head(slot).rendering.load(Relaxed);
-                self.leave(slot, Reason::Died, rendering);
+                self.leave(slot, Reason::Died);
             }
         }
     }
@@ -205,7 +205,7 @@ impl Watch {
 
     fn leave_if_stopped(&mut self, culprit: Culprit) {
         if is_stopped(self.pids[culprit.slot]) {
-            self.leave(culprit.slot, Reason::Stopped, 0);
+            self.leave(culprit.slot, Reason::Stopped);
         }
     }
 
@@ -215,7 +215,9 @@ impl Watch {
             .is_some_and(|before| (1..FORGIVEN_AFTER_BLOCKS).contains(&block.wrapping_sub(before)));
         self.late[culprit.slot] = Some(block);
         if is_second || is_stopped(self.pids[culprit.slot]) {
-            self.leave(culprit.slot, Reason::Hung, culprit.instance);
+            self.leave(culprit.slot, Reason::Hung);
+        } else {
+            self.tell(Reason::Late, culprit.slot, None, 0, now_ns());
         }
     }
 
@@ -225,34 +227,27 @@ impl Watch {
         let rendering = self.rig.head(culprit.slot).rendering.load(Relaxed);
         let is_core_held = held_cores >> (self.board.core(culprit.slot) & 63) & 1 == 1;
         if rendering != 0 || !is_core_held {
-            self.leave(culprit.slot, Reason::Hung, culprit.instance);
+            self.leave(culprit.slot, Reason::Hung);
         } else {
             let to = self.standby_for(culprit.slot, true);
             let noticed_ns = now_ns();
             let modules = to.map_or(0, |to| self.mover().slot(culprit.slot, to));
-            self.tell(Reason::Starved, culprit.slot, to, modules, 0, noticed_ns);
+            self.tell(Reason::Starved, culprit.slot, to, modules, noticed_ns);
         }
     }
 
     /// Everything leaves `slot`, which is not looked at again until there is a new process in it.
-    fn leave(&mut self, slot: usize, reason: Reason, rendering: u32) {
+    fn leave(&mut self, slot: usize, reason: Reason) {
         let noticed_ns = now_ns();
         self.fallen |= 1 << slot;
         let to = self.standby_for(slot, reason != Reason::Died);
         let modules = to.map_or(0, |to| self.mover().slot(slot, to));
-        self.tell(reason, slot, to, modules, rendering, noticed_ns);
+        self.tell(reason, slot, to, modules, noticed_ns);
     }
 
-    fn tell(
-        &mut self,
-        reason: Reason,
-        slot: usize,
-        to: Option<usize>,
-        modules: u32,
-        rendering: u32,
-        noticed_ns: u64,
-    ) {
+    fn tell(&mut self, reason: Reason, slot: usize, to: Option<usize>, modules: u32, noticed_ns: u64) {
         let pid = self.pids[slot];
+        let rendering = autopsy::was_rendering(&self.rig, slot, pid);
         let block = self.rig.control().block.word.load(Acquire);
         let moved_ns = now_ns();
         // Control sees from the slot's process itself what has to be done; a fact lost in a flood costs a log line.
