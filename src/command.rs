@@ -5,6 +5,8 @@
 //! Thread: control. What needs the patch to be judged (does the id exist, is the value in range?) is judged
 //! by `patch`; what can be judged from the words alone is refused before a `Command` exists.
 
+use std::net::SocketAddr;
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -76,6 +78,51 @@ pub enum Command {
     Panic,
     /// `/quit`
     Quit,
+    /// `/notify 1` or `0`: tell this client what happens, or stop telling it.
+    Notify(bool),
+    /// `/patch/save name`
+    PatchSave(String),
+    /// `/patch/load name`
+    PatchLoad(String),
+    /// `/patch/clear`: frees every module, in one block.
+    PatchClear,
+    /// `/record/start name`
+    RecordStart(String),
+    /// `/record/stop`
+    RecordStop,
+}
+
+impl Command {
+    /// Whether it means something only where somebody listens and files are kept: on a running engine.
+    pub fn needs_running_engine(&self) -> bool {
+        matches!(
+            self,
+            Self::Notify(_)
+                | Self::PatchSave(_)
+                | Self::PatchLoad(_)
+                | Self::RecordStart(_)
+                | Self::RecordStop
+        )
+    }
+}
+
+/// Longest name of a patch or a recording.
+pub const MAX_FILE_NAME_BYTES: usize = 64;
+
+/// `[a-z0-9_-]{1,64}`: a name that is never a path, a hidden file, or an ending.
+pub fn is_file_name(text: &str) -> bool {
+    (1..=MAX_FILE_NAME_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// Somebody who sends commands, told apart by the address and port they come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Client(pub SocketAddr);
+
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// A parameter's value as the performer wrote it.

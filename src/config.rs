@@ -10,6 +10,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use etcetera::BaseStrategy;
 use ipnet::IpNet;
 
 pub mod key;
@@ -85,6 +86,22 @@ pub struct Settings {
     pub audit: Option<PathBuf>,
     /// When workers are replaced while they play.
     pub recycling: RecyclePolicy,
+    /// Memory that modules may take of each arena, MiB, 1..=1,024; the arena itself is a limit, too.
+    pub max_memory_mib: usize,
+    /// Commands that may wait for their time, 1..=65,536.
+    pub max_scheduled: usize,
+    /// Modules of one client, 1..=1,024.
+    pub client_max_modules: usize,
+    /// Connections of one client, 1..=4,096.
+    pub client_max_connections: usize,
+    /// Memory that the modules of one client may take of each arena, MiB, 1..=1,024.
+    pub client_max_memory_mib: usize,
+    /// Commands of one client that may wait for their time, 1..=65,536.
+    pub client_max_scheduled: usize,
+    /// Folder of `/patch/save` and `/patch/load`; `None` if this user has no home.
+    pub patches: Option<PathBuf>,
+    /// Folder of `/record/start`.
+    pub recordings: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -108,6 +125,14 @@ impl Default for Settings {
             max_connections: 4_096,
             audit: None,
             recycling: RecyclePolicy::default(),
+            max_memory_mib: 1_024,
+            max_scheduled: 16_384,
+            client_max_modules: 1_024,
+            client_max_connections: 4_096,
+            client_max_memory_mib: 1_024,
+            client_max_scheduled: 16_384,
+            patches: own_folder("patches"),
+            recordings: own_folder("recordings"),
         }
     }
 }
@@ -131,6 +156,12 @@ impl Default for RecyclePolicy {
     fn default() -> Self {
         Self { ttl_s: 0, jobs: 0, soft_mib: 256, hard_mib: 1_024, is_frozen: false }
     }
+}
+
+/// A folder of ours where this user keeps data: `$XDG_DATA_HOME/backline/NAME`.
+fn own_folder(name: &str) -> Option<PathBuf> {
+    let folders = etcetera::choose_base_strategy().ok()?;
+    Some(folders.data_dir().join("backline").join(name))
 }
 
 /// Where OSC arrives unless told otherwise.

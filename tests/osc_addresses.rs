@@ -118,6 +118,8 @@ fn plain_questions_and_edits_take_no_arguments() {
         ("/version", Command::Version),
         ("/panic", Command::Panic),
         ("/quit", Command::Quit),
+        ("/patch/clear", Command::PatchClear),
+        ("/record/stop", Command::RecordStop),
     ];
     for (address, expected) in table {
         assert_eq!(command(address, vec![]), expected);
@@ -128,6 +130,20 @@ fn plain_questions_and_edits_take_no_arguments() {
     }
     assert_eq!(command("/schema", vec![text("vco")]), Command::Schema(Some("vco".to_owned())));
     assert_eq!(command("/sync", vec![OscType::Float(7.0)]), Command::Sync(7));
+}
+
+#[test]
+fn files_have_names_that_may_be_digits() {
+    let names = ["a", "7", "set-1_b", "-x-", &"z".repeat(64)];
+    for name in names {
+        assert_eq!(command("/patch/save", vec![text(name)]), Command::PatchSave(name.to_owned()));
+        assert_eq!(command("/patch/load", vec![text(name)]), Command::PatchLoad(name.to_owned()));
+        assert_eq!(command("/record/start", vec![text(name)]), Command::RecordStart(name.to_owned()));
+    }
+    assert_eq!(command("/patch/save", vec![OscType::Int(7)]), Command::PatchSave("7".to_owned()));
+    assert_eq!(command("/cmd", vec![text("patch/save 007")]), Command::PatchSave("007".to_owned()));
+    assert_eq!(command("/notify", vec![OscType::Int(1)]), Command::Notify(true));
+    assert_eq!(command("/notify", vec![OscType::Bool(false)]), Command::Notify(false));
 }
 
 #[test]

@@ -161,11 +161,23 @@ fn unknown_addresses_name_the_nearest_known_one() {
 }
 
 #[test]
-fn what_comes_later_says_so() {
-    for address in ["/notify", "/patch/save", "/patch/load", "/patch/clear", "/record/start", "/record/stop"]
-    {
-        assert!(refusal(address, vec![text("x")]).starts_with("not available in this version"));
+fn names_of_files_are_no_paths() {
+    let too_long = "x".repeat(65);
+    let names = ["../x", "/etc/passwd", "a/b", "..", ".", ".hidden", "a.toml", "", "A", "a b", "a\0b", "é"];
+    for name in names.into_iter().chain([too_long.as_str()]) {
+        for address in ["/patch/save", "/patch/load", "/record/start"] {
+            let refusal = refusal(address, vec![text(name)]);
+            assert!(refusal.contains("is not a name of a patch or recording"), "{name:?}: {refusal}");
+        }
     }
+    each_is_refused([
+        ("/patch/save", vec![], "the name is missing; write /patch/save name"),
+        ("/patch/load", vec![text("a"), text("b")], "1 argument too many"),
+        ("/patch/load", vec![Blob(vec![1])], "not a blob"),
+        ("/record/stop", vec![text("a")], "1 argument too many"),
+        ("/notify", vec![], "1 or 0 is missing"),
+        ("/notify", vec![text("yes")], "must be a number"),
+    ]);
 }
 
 #[test]

@@ -113,6 +113,9 @@ pub struct EngineArgs {
     /// Replace no worker that plays well, whatever these limits say
     #[arg(long)]
     pub freeze_recycling: bool,
+    /// Memory that modules may take of each arena in MiB, 1 to 1024 [default: 1024]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
+    pub max_memory: Option<i64>,
     /// Ask for no real-time priority and no locked memory
     #[arg(long)]
     pub no_realtime: bool,
@@ -139,6 +142,7 @@ impl EngineArgs {
             .option(Key::MemorySoft, self.memory_soft.map(Raw::Whole))
             .option(Key::MemoryHard, self.memory_hard.map(Raw::Whole))
             .option(Key::FreezeRecycling, self.freeze_recycling.then_some(Raw::Truth(true)))
+            .option(Key::MaxMemoryMib, self.max_memory.map(Raw::Whole))
             .option(Key::Realtime, self.no_realtime.then_some(Raw::Truth(false)))
     }
 }
@@ -187,6 +191,27 @@ pub struct RunArgs {
     /// Blocks of output held back so that a hang can be replayed, 0 or 1 [default: 0]
     #[arg(long, value_name = "BLOCKS", allow_negative_numbers = true)]
     pub lookahead: Option<i64>,
+    /// Folder of /patch/save and /patch/load [default: backline/patches in the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub patches: Option<PathBuf>,
+    /// Folder of /record/start [default: backline/recordings in the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub recordings: Option<PathBuf>,
+    /// Commands that may wait for their time tag, 1 to 65536 [default: 16384]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max_scheduled: Option<i64>,
+    /// Modules of one client, 1 to 1024 [default: 1024]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub client_max_modules: Option<i64>,
+    /// Connections of one client, 1 to 4096 [default: 4096]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub client_max_connections: Option<i64>,
+    /// Memory of the modules of one client in MiB, 1 to 1024 [default: 1024]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
+    pub client_max_memory: Option<i64>,
+    /// Commands of one client that may wait for their time tag, 1 to 65536 [default: 16384]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub client_max_scheduled: Option<i64>,
     /// Options that `render` has, too.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -206,6 +231,13 @@ impl RunArgs {
             .option(Key::Record, self.record.clone().map(Raw::Path))
             .option(Key::Session, text(&self.session))
             .option(Key::Lookahead, self.lookahead.map(Raw::Whole))
+            .option(Key::Patches, self.patches.clone().map(Raw::Path))
+            .option(Key::Recordings, self.recordings.clone().map(Raw::Path))
+            .option(Key::MaxScheduled, self.max_scheduled.map(Raw::Whole))
+            .option(Key::ClientMaxModules, self.client_max_modules.map(Raw::Whole))
+            .option(Key::ClientMaxConnections, self.client_max_connections.map(Raw::Whole))
+            .option(Key::ClientMaxMemoryMib, self.client_max_memory.map(Raw::Whole))
+            .option(Key::ClientMaxScheduled, self.client_max_scheduled.map(Raw::Whole))
     }
 }
 

@@ -49,6 +49,14 @@ fn cues(args: &RenderArgs, settings: &Settings) -> anyhow::Result<Cues> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read the score {}", path.display()))?;
     let lines = score::parse(&text).with_context(|| format!("{} was not played", path.display()))?;
+    if let Some((seconds, request)) = lines.iter().find(|(_, it)| it.command.needs_running_engine()) {
+        anyhow::bail!(
+            "{} was not played: at {seconds} s, {} needs a running engine; a render takes its patch from the \
+             command line (play the score on an engine with: backline play)",
+            path.display(),
+            request.address
+        );
+    }
     let frame_of = |seconds: f64| (seconds * f64::from(settings.rate_hz)).round().max(0.0) as u64;
     Ok(Cues::new(
         lines.into_iter().map(|(seconds, request)| Cue { frame: frame_of(seconds), request }).collect(),

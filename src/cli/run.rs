@@ -10,11 +10,14 @@ use super::signals::Stop;
 use super::warmth::Warmth;
 use crate::config::{self, Resolved, Settings};
 use crate::control::apply::Moment;
+use crate::control::files::Files;
+use crate::control::filework::FileWork;
 use crate::control::serve::Server;
 use crate::control::{self, Conductor};
 use crate::osc::Listener;
 use crate::output::clock::{self, Opened};
-use crate::output::record::Recorder;
+use crate::output::record::{Recorder, Recording};
+use crate::output::tap;
 use crate::patch::file;
 use crate::session::SessionLock;
 use anyhow::{Context, bail};
@@ -74,12 +77,20 @@ fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> any
     let (mut conductor, cycle) = control::start(&settings, &mut |progress| warmth.show(progress))?;
     let warm_ms = warmth.warm_ms();
     warmth.finish();
-    match &patch {
+    let (handle, tap) = tap::tap(input);
+    let work = FileWork::start(settings.patches.as_deref(), settings.recordings.as_deref()).context(
+        "cannot start the threads that work on files; is the limit on processes reached (ulimit -u)?",
+    )?;
+    conductor.open_files(Files::new(work, handle, recorder.as_ref().map(Recorder::gauge)));
+    match patch {
         _ if recovery.is_due() => recovery.replay(&mut conductor),
-        Some((_, file)) => load(&mut conductor, file)?,
+        Some((_, file)) => {
+            load(&mut conductor, &file)?;
+            conductor.came_from(file);
+        }
         None => {}
     }
-    let mut opened = clock::open(&settings, cycle, input, conductor.report().clone())?;
+    let mut opened = clock::open(&settings, cycle, tap, conductor.report().clone())?;
     conductor.clock_name.clone_from(&opened.name);
     // From here on nothing is refused any more, so what ends without saying so is a crash.
     recovery.begin_journal(&mut conductor, address);
@@ -88,8 +99,14 @@ fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> any
     serve(&mut conductor, listener, &mut opened, &settings, &stop);
     opened.playing.stop();
     conductor.session.close(settings.session.is_some());
+    let at_run_time = conductor.close_recording();
     drop(conductor);
-    finish(recorder, args.engine.json)?;
+    if let Some(recorder) = recorder {
+        say_recorded(&recorder.finish()?, args.engine.json);
+    }
+    if let Some(recording) = at_run_time {
+        say_recorded(&recording, args.engine.json);
+    }
     Ok(stop.exit())
 }
 
@@ -166,9 +183,7 @@ fn serve(
     }
 }
 
-fn finish(recorder: Option<Recorder>, is_json: bool) -> anyhow::Result<()> {
-    let Some(recorder) = recorder else { return Ok(()) };
-    let recording = recorder.finish()?;
+fn say_recorded(recording: &Recording, is_json: bool) {
     if is_json {
         say(format_args!(
             "{}",
@@ -182,7 +197,6 @@ fn finish(recorder: Option<Recorder>, is_json: bool) -> anyhow::Result<()> {
             say(format_args!("recorded {}", path.display()));
         }
     }
-    Ok(())
 }
 
 /// Prints a line. A reader who has left does not stop the music.

@@ -62,6 +62,7 @@ fn table(status: &Value) -> String {
         memory["arena_bytes"].as_u64().unwrap_or(0) / 1024,
         memory["arena_used_bytes"].as_u64().unwrap_or(0) / 1024,
     );
+    limits_and_clients(&mut text, status);
     let accounts = &status["accounts"];
     let _ = writeln!(
         text,
@@ -92,6 +93,16 @@ fn table(status: &Value) -> String {
             ids.collect::<Vec<_>>().join(" "),
         );
     }
+    for recording in status["recordings"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            text,
+            "recording {}: {:.1} s, {} frames dropped{}",
+            word(&recording["path"]),
+            recording["seconds"].as_f64().unwrap_or(0.0),
+            recording["dropped_frames"],
+            recording["failure"].as_str().map(|why| format!(", ENDED EARLY: {why}")).unwrap_or_default(),
+        );
+    }
     for refused in status["refused"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "refused: {}", word(refused));
     }
@@ -111,4 +122,39 @@ fn session_line(session: &Value) -> String {
     };
     let name = session["name"].as_str().unwrap_or_default();
     format!("session {name}, {journal}, {keeper}, restarts {}", session["restarts"])
+}
+
+/// What there is of what is limited, in all and for each client.
+fn limits_and_clients(text: &mut String, status: &Value) {
+    let (used, limits) = (&status["use"], &status["limits"]);
+    let kib = |used: &Value| used["memory_bytes"].as_u64().unwrap_or(0) / 1024;
+    // Writing to a String does not fail.
+    let _ = writeln!(
+        text,
+        "memory of modules {} of {} KiB, scheduled {} of {}, listeners {}",
+        kib(used),
+        limits["max_memory_mib"].as_u64().unwrap_or(0) * 1024,
+        used["scheduled"],
+        limits["max_scheduled"],
+        status["network"]["listeners"],
+    );
+    for client in used["clients"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            text,
+            "client {}: modules {} of {}, connections {} of {}, memory {} of {} KiB, scheduled {} of {}",
+            client["client"].as_str().unwrap_or_default(),
+            client["modules"],
+            limits["client_max_modules"],
+            client["connections"],
+            limits["client_max_connections"],
+            kib(client),
+            limits["client_max_memory_mib"].as_u64().unwrap_or(0) * 1024,
+            client["scheduled"],
+            limits["client_max_scheduled"],
+        );
+    }
+    match used["clients_left_out"].as_u64() {
+        None | Some(0) => {}
+        Some(more) => drop(writeln!(text, "and {more} clients more")),
+    }
 }

@@ -1,7 +1,7 @@
 //! The table of settings: names, units, ranges, and where each lives in [`Settings`].
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
@@ -44,6 +44,22 @@ pub enum Key {
     MaxModules,
     /// The most connections.
     MaxConnections,
+    /// The most memory of modules.
+    MaxMemoryMib,
+    /// The most commands that wait for their time.
+    MaxScheduled,
+    /// The most modules of one client.
+    ClientMaxModules,
+    /// The most connections of one client.
+    ClientMaxConnections,
+    /// The most memory of one client's modules.
+    ClientMaxMemoryMib,
+    /// The most commands of one client that wait for their time.
+    ClientMaxScheduled,
+    /// Folder of patches.
+    Patches,
+    /// Folder of recordings.
+    Recordings,
     /// File of the audit log.
     Audit,
     /// Age at which a worker is replaced.
@@ -124,7 +140,7 @@ impl Setting {
 }
 
 /// Every setting, in the order of [`Key`] and of `--print-config`.
-pub static SETTINGS: [Setting; 21] = [
+pub static SETTINGS: [Setting; 29] = [
     Setting {
         key: Key::Audio,
         name: "audio",
@@ -258,24 +274,78 @@ pub static SETTINGS: [Setting; 21] = [
         show: |settings| settings.arena_mib.to_string(),
     },
     Setting {
-        key: Key::MaxModules,
-        name: "max_modules",
-        flag: "--max-modules",
-        unit: "modules",
         is_for_patches: true,
-        takes: Takes::Whole(1, 1_024),
         put: |settings, raw| replace(&mut settings.max_modules, whole(raw)),
         show: |settings| settings.max_modules.to_string(),
+        ..limit(Key::MaxModules, "max_modules", "--max-modules", "modules", 1_024)
     },
     Setting {
-        key: Key::MaxConnections,
-        name: "max_connections",
-        flag: "--max-connections",
-        unit: "connections",
         is_for_patches: true,
-        takes: Takes::Whole(1, 4_096),
         put: |settings, raw| replace(&mut settings.max_connections, whole(raw)),
         show: |settings| settings.max_connections.to_string(),
+        ..limit(Key::MaxConnections, "max_connections", "--max-connections", "connections", 4_096)
+    },
+    Setting {
+        is_for_patches: true,
+        put: |settings, raw| replace(&mut settings.max_memory_mib, whole(raw)),
+        show: |settings| settings.max_memory_mib.to_string(),
+        ..limit(Key::MaxMemoryMib, "max_memory_mib", "--max-memory", "MiB", 1_024)
+    },
+    Setting {
+        is_for_patches: true,
+        put: |settings, raw| replace(&mut settings.max_scheduled, whole(raw)),
+        show: |settings| settings.max_scheduled.to_string(),
+        ..limit(Key::MaxScheduled, "max_scheduled", "--max-scheduled", "commands", 65_536)
+    },
+    Setting {
+        is_for_patches: false,
+        put: |settings, raw| replace(&mut settings.client_max_modules, whole(raw)),
+        show: |settings| settings.client_max_modules.to_string(),
+        ..limit(Key::ClientMaxModules, "client_max_modules", "--client-max-modules", "modules", 1_024)
+    },
+    Setting {
+        is_for_patches: false,
+        put: |settings, raw| replace(&mut settings.client_max_connections, whole(raw)),
+        show: |settings| settings.client_max_connections.to_string(),
+        ..limit(
+            Key::ClientMaxConnections,
+            "client_max_connections",
+            "--client-max-connections",
+            "connections",
+            4_096,
+        )
+    },
+    Setting {
+        is_for_patches: false,
+        put: |settings, raw| replace(&mut settings.client_max_memory_mib, whole(raw)),
+        show: |settings| settings.client_max_memory_mib.to_string(),
+        ..limit(Key::ClientMaxMemoryMib, "client_max_memory_mib", "--client-max-memory", "MiB", 1_024)
+    },
+    Setting {
+        is_for_patches: false,
+        put: |settings, raw| replace(&mut settings.client_max_scheduled, whole(raw)),
+        show: |settings| settings.client_max_scheduled.to_string(),
+        ..limit(Key::ClientMaxScheduled, "client_max_scheduled", "--client-max-scheduled", "commands", 65_536)
+    },
+    Setting {
+        key: Key::Patches,
+        name: "patches",
+        flag: "--patches",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("the path of a folder"),
+        put: |settings, raw| replace(&mut settings.patches, path(raw).map(Some)),
+        show: |settings| shown_folder(settings.patches.as_deref()),
+    },
+    Setting {
+        key: Key::Recordings,
+        name: "recordings",
+        flag: "--recordings",
+        unit: "",
+        is_for_patches: false,
+        takes: Takes::Words("the path of a folder"),
+        put: |settings, raw| replace(&mut settings.recordings, path(raw).map(Some)),
+        show: |settings| shown_folder(settings.recordings.as_deref()),
     },
     Setting {
         key: Key::Audit,
@@ -342,6 +412,21 @@ pub static SETTINGS: [Setting; 21] = [
     },
 ];
 
+/// A limit of 1..=`most`; whose it is has to be said beside it.
+const fn limit(key: Key, name: &'static str, flag: &'static str, unit: &'static str, most: i64) -> Setting {
+    let takes = Takes::Whole(1, most);
+    Setting {
+        key,
+        name,
+        flag,
+        unit,
+        is_for_patches: false,
+        takes,
+        put: |_, _| false,
+        show: |_| String::new(),
+    }
+}
+
 fn replace<T>(place: &mut T, value: Option<T>) -> bool {
     value.map(|value| *place = value).is_some()
 }
@@ -372,6 +457,10 @@ fn path(raw: &Raw) -> Option<PathBuf> {
         Raw::Path(path) => Some(path.clone()),
         _ => text(raw).map(PathBuf::from),
     }
+}
+
+fn shown_folder(folder: Option<&Path>) -> String {
+    folder.map_or_else(|| "(none: HOME is not set)".to_owned(), |folder| folder.display().to_string())
 }
 
 fn clock(raw: &Raw) -> Option<AudioClock> {

@@ -41,7 +41,7 @@ impl std::fmt::Display for Resolved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (setting, origin) in SETTINGS.iter().zip(&self.origins) {
             let value = format!("{} {}", (setting.show)(&self.settings), setting.unit);
-            writeln!(f, "{:<16} {:<24} {origin}", setting.name, value.trim_end())?;
+            writeln!(f, "{:<22} {:<24} {origin}", setting.name, value.trim_end())?;
         }
         Ok(())
     }

@@ -78,6 +78,15 @@ fn a_value_out_of_range_names_key_value_range_and_origin() {
         ("listen = \"here\"", ["listen", "'here'", "ADDRESS:PORT", "line 1"]),
         ("allow = [\"10.0.0.0/99\"]", ["allow", "10.0.0.0/99", "192.168.1.0/24", "line 1"]),
         ("session = \"../up\"", ["session", "'../up'", "letters", "line 1"]),
+        ("max_modules = 0", ["max_modules", "0", "1..=1024 modules", "line 1"]),
+        ("max_memory_mib = 4096", ["max_memory_mib", "4096", "1..=1024 MiB", "line 1"]),
+        ("max_scheduled = -1", ["max_scheduled", "-1", "1..=65536 commands", "line 1"]),
+        ("client_max_modules = \"all\"", ["client_max_modules", "'all'", "1..=1024 modules", "line 1"]),
+        ("client_max_connections = 5000", ["client_max_connections", "5000", "1..=4096", "line 1"]),
+        ("client_max_memory_mib = 0", ["client_max_memory_mib", "0", "1..=1024 MiB", "line 1"]),
+        ("client_max_scheduled = 1.5", ["client_max_scheduled", "1.5", "1..=65536", "line 1"]),
+        ("patches = 3", ["patches", "3", "a folder", "line 1"]),
+        ("recordings = \"\"", ["recordings", "''", "a folder", "line 1"]),
         ("realtime = 1", ["realtime", "1", "true or false", "line 1"]),
         ("[audio]\nx = 1", ["audio", "a table", "auto", "line 1"]),
     ] {
@@ -112,7 +121,16 @@ fn an_unknown_key_of_a_patch_is_passed_over_with_a_notice() {
 
 #[test]
 fn a_patch_opens_no_door() {
-    for text in ["listen = \"0.0.0.0:1\"", "insecure = true", "record = \"x.wav\"", "allow = \"0.0.0.0/0\""] {
+    let doors = [
+        "listen = \"0.0.0.0:1\"",
+        "insecure = true",
+        "record = \"x.wav\"",
+        "allow = \"0.0.0.0/0\"",
+        "patches = \"/etc\"",
+        "recordings = \"/etc\"",
+        "client_max_modules = 1024",
+    ];
+    for text in doors {
         let text = refused(patch(&format!("[settings]\n{text}")));
         assert!(text.contains("cannot be set by a patch") && text.contains("line 2"), "{text}");
     }

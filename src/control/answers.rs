@@ -61,10 +61,9 @@ impl Conductor {
             "audio": self.audio_json(),
             "modules": self.patch.modules().len(),
             "connections": self.patch.connections().len(),
-            "limits": {
-                "max_modules": self.limits.max_modules,
-                "max_connections": self.limits.max_connections,
-            },
+            "limits": self.limits_json(),
+            "use": self.use_json(),
+            "recordings": self.recordings_json(),
             "memory": self.memory_json(),
             "accounts": self.accounts_json(),
             "network": {
@@ -72,6 +71,7 @@ impl Conductor {
                 "malformed": self.network.malformed,
                 "strangers": self.network.strangers,
                 "late": self.network.late,
+                "listeners": self.network.listeners,
             },
             "refused": self.refused(),
             "session": self.session.to_json(),

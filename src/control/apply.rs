@@ -2,6 +2,8 @@
 //!
 //! In: [`Command`]s. Out: one [`Reply`] each. A refused command has changed nothing.
 
+use super::files::FilesError;
+use super::quota::QuotaError;
 use super::realise::RealiseError;
 use super::{Conductor, Draft};
 use crate::command::{Arg, Command, PortName, Reply, Request, Value};
@@ -32,9 +34,21 @@ pub enum Refused {
     /// No plan buffer.
     #[error("the audio clock has stopped; the edit is in force when it goes on")]
     ClockStopped,
+    /// Too much for this engine, or for one client.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
+    /// A file.
+    #[error(transparent)]
+    Files(Box<FilesError>),
     /// Nobody knows that type.
     #[error("there is no module type '{0}'{1}")]
     UnknownType(String, String),
+}
+
+impl From<FilesError> for Refused {
+    fn from(refusal: FilesError) -> Self {
+        Refused::Files(Box::new(refusal))
+    }
 }
 
 /// When a command takes effect, and when it came.
@@ -53,6 +67,9 @@ impl Conductor {
     pub fn apply(&mut self, request: &Request, moment: Moment) -> Vec<Reply> {
         if let Some(replies) = self.question(&request.command) {
             return replies;
+        }
+        if request.command.needs_running_engine() {
+            return self.order_of_files(request);
         }
         let address = request.address.as_str();
         let outcome = self.perform(&request.command, moment);
@@ -94,23 +111,29 @@ impl Conductor {
             Command::Commit => self.commit(),
             Command::Abort => self.abort(),
             Command::Panic => self.panic(),
+            Command::PatchClear => self.clear_patch(),
             Command::Quit => {
                 self.is_quitting = true;
                 Ok(Vec::new())
             }
-            // Questions are answered before this.
+            // Questions, and orders to those who work on files, are dealt with before this.
             Command::Sync(_)
             | Command::Status
             | Command::StatusJson
             | Command::List
             | Command::Schema(_)
-            | Command::Version => Ok(Vec::new()),
+            | Command::Version
+            | Command::Notify(_)
+            | Command::PatchSave(_)
+            | Command::PatchLoad(_)
+            | Command::RecordStart(_)
+            | Command::RecordStop => Ok(Vec::new()),
         }
     }
 
     /// Edits the draft since `/begin`, else the patch in force, which is then staged. Every edit of a patch is
     /// all or nothing, so a refusal leaves it as it was.
-    fn edited<T>(
+    pub(super) fn edited<T>(
         &mut self,
         edit: impl FnOnce(&mut Patch, &mut Self) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
@@ -142,13 +165,14 @@ impl Conductor {
         params: &[(String, Value)],
         moment: Moment,
     ) -> Answered {
-        let limits = self.limits;
+        let limits = self.limits();
         let instance = self.edited(|patch, own| {
             let instance = patch.create(type_name, id, params, &mut own.next_instance, &limits)?;
-            if let Err(refusal) = own.realise(patch) {
+            let refusal = own.check_memory(patch).map_err(Refused::from);
+            if let Err(refusal) = refusal.and_then(|()| Ok(own.realise(patch)?)) {
                 let id = patch.by_instance(instance).map(|module| module.id.clone()).unwrap_or_default();
                 patch.free(&id)?;
-                return Err(refusal.into());
+                return Err(refusal);
             }
             Ok(instance)
         })?;
@@ -166,7 +190,7 @@ impl Conductor {
     }
 
     fn connect(&mut self, source: &PortName, target: &PortName, gain: f32) -> Answered {
-        let limits = self.limits;
+        let limits = self.limits();
         let connected = self.edited(|patch, _| Ok(patch.connect(source, target, gain, &limits)?))?;
         let mut args = vec![Arg::Text(source.to_string()), Arg::Text(target.to_string())];
         if connected.is_feedback {
@@ -217,7 +241,7 @@ impl Conductor {
     }
 
     /// To the audio thread; while edits are gathered, to the draft.
-    fn send(&mut self, frame: u64, event: Event) -> Result<(), Refused> {
+    pub(super) fn send(&mut self, frame: u64, event: Event) -> Result<(), Refused> {
         // A module of the patch has a cell from its create on.
         let Some(cell) = self.cells.get(event.instance).map(|placed| placed.cell) else { return Ok(()) };
         let timed = TimedEvent { frame, plan_version: self.plan_version, cell, event };
@@ -242,7 +266,7 @@ impl Conductor {
         Ok(Vec::new())
     }
 
-    fn commit(&mut self) -> Answered {
+    pub(super) fn commit(&mut self) -> Answered {
         if self.draft.is_some() && !self.events.has_room(self.gathered(), false) {
             return Err(EventsFull.into());
         }
@@ -266,6 +290,7 @@ impl Conductor {
 
     fn panic(&mut self) -> Answered {
         self.draft = None;
+        self.call_off_loads();
         self.patch = Patch::default();
         self.put_in_force()?;
         Ok(Vec::new())

@@ -82,6 +82,20 @@ impl Cells {
         self.map.give_back(placed.record.memory_start as usize, self.words(placed));
     }
 
+    /// Bytes of each arena that `module` takes, or would take.
+    pub fn bytes_of(&self, module: &PatchModule) -> usize {
+        let words = match self.get(module.instance) {
+            Some(placed) => Some(self.words(placed)),
+            None => {
+                let memory_start = backline_abi::layout::ARENA_HEAP_WORDS as u32;
+                let record = ModuleRecord { memory_start, ..record_of(module, self.rate_hz) };
+                let memory = ModuleMemory::of(&record, self.block_frames, usize::MAX);
+                memory.map(|memory| memory.end - record.memory_start as usize)
+            }
+        };
+        words.map_or(usize::MAX, |words| words.saturating_mul(size_of::<u32>()))
+    }
+
     fn words(&self, placed: &Placed) -> usize {
         placed.memory.end - placed.record.memory_start as usize
     }

@@ -80,7 +80,7 @@ impl InProcess {
             sinks: Vec::new(),
             tails: Tails::new(),
             guard: OutputGuard::new(settings.rate_hz),
-            limits: Limits { max_modules: settings.max_modules, max_connections: settings.max_connections },
+            limits: settings_limits(settings),
             next_instance: 1,
             frame: 0,
             block_frames: settings.block_frames as usize,
@@ -135,6 +135,12 @@ impl InProcess {
                 self.draft = None;
                 self.patch = Patch::default();
                 self.put_in_force();
+            }
+            Command::PatchClear => {
+                self.edited().clear();
+                if self.draft.is_none() {
+                    self.put_in_force();
+                }
             }
             Command::Set { target, params } => {
                 for (instance, index, value) in self.edited().set(target, params)? {
@@ -261,6 +267,10 @@ impl InProcess {
             samples[(first + channel) * stride..].iter().copied()
         });
     }
+}
+
+fn settings_limits(settings: &Settings) -> Limits {
+    Limits { max_modules: settings.max_modules, max_connections: settings.max_connections, client: None }
 }
 
 fn restructure(

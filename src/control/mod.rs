@@ -2,28 +2,36 @@
 //! the audio thread. May allocate, lock and log; nothing it does is waited for by an audio thread.
 //!
 //! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
-//! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole workers), [`bypass`] (modules that break them), [`cells`] (where everything
-//! is), [`answers`] (status, list, schema), [`serve`] (the loop over the network), [`offline`] (the loop of a
-//! render).
+//! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole
+//! workers), [`bypass`] (modules that break them), [`cells`] (where everything is), [`quota`] (who may have how
+//! much), [`files`] and [`filework`] (patches and recordings by name), [`answers`] (status, list, schema), [`serve`]
+//! (the loop over the network), [`held`] (what waits for a file), [`notify`] (who is told what happens),
+//! [`offline`] (the loop of a render), [`chaos`] (faults on purpose).
 
 pub mod answers;
 pub mod apply;
 pub mod bypass;
 pub mod cells;
 pub mod chaos;
+pub mod files;
+pub mod filework;
+pub mod held;
 pub mod in_process;
 pub mod moves;
+pub mod notify;
 pub mod offline;
+pub mod quota;
 pub mod realise;
 pub mod recycle;
 pub mod serve;
 pub mod stage;
 
+use crate::command::{Client, Reply, Request};
 use crate::config::Settings;
 use crate::cycle::Cycle;
 use crate::cycle::events::{EventSender, TimedEvent, events};
 use crate::cycle::handoff::{Outbox, handoff};
-use crate::patch::{Limits, Patch};
+use crate::patch::Patch;
 use crate::pool::Pool;
 use crate::pool::rig::{Rig, RigSpec};
 use crate::pool::warmup::{Progress, StartError};
@@ -49,7 +57,6 @@ pub struct Conductor {
     pool: Pool,
     patch: Patch,
     draft: Option<Draft>,
-    limits: Limits,
     cells: Cells,
     outbox: Outbox,
     events: EventSender,
@@ -63,6 +70,12 @@ pub struct Conductor {
     pub session: Continuity,
     /// Gates that are open, for the journal.
     gates: OpenGates,
+    /// Who sent the command in hand; `None` for a patch file or a score.
+    client: Option<Client>,
+    /// Commands that wait for their time.
+    scheduled: quota::Scheduled,
+    /// Folders of patches and recordings; only a running engine has them.
+    files: Option<files::Files>,
     /// What the network loop has counted.
     network: serve::ServeCounts,
     is_quitting: bool,
@@ -107,7 +120,6 @@ pub fn start(
         takeover,
         patch: Patch::default(),
         draft: None,
-        limits: Limits { max_modules: settings.max_modules, max_connections: settings.max_connections },
         cells: Cells::new(rig.arena_words(), settings.block_frames as usize, settings.rate_hz as f32),
         outbox,
         events: sender,
@@ -118,6 +130,9 @@ pub fn start(
         clock_name: String::new(),
         session: Continuity::default(),
         gates: OpenGates::default(),
+        client: None,
+        scheduled: quota::Scheduled::default(),
+        files: None,
         network: serve::ServeCounts::default(),
         is_quitting: false,
         audio_core: None,
@@ -148,6 +163,19 @@ impl Conductor {
     /// What the engine was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Version of the plan that was staged last.
+    pub fn plan_version(&self) -> u32 {
+        self.plan_version
+    }
+
+    /// Does what `client` asks, within its limits, and answers, now or from [`Conductor::finish_file_work`].
+    pub fn apply_for(&mut self, client: Client, request: &Request, moment: apply::Moment) -> Vec<Reply> {
+        self.client = Some(client);
+        let replies = self.apply(request, moment);
+        self.client = None;
+        replies
     }
 
     /// True once `/quit` was accepted.

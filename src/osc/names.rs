@@ -5,7 +5,7 @@
 
 use super::args::whole;
 use super::refusal::{Reason, shown};
-use crate::command::PortName;
+use crate::command::{PortName, is_file_name};
 use crate::pattern;
 use rosc::OscType;
 
@@ -56,4 +56,13 @@ pub fn new_id(type_name: &str, written: OscType) -> Result<String, Reason> {
     }
     let id = format!("{type_name}{number}");
     if is_id(&id) { Ok(id) } else { Err(Reason::BadId(shown(&id))) }
+}
+
+/// The name of a patch or a recording; a whole number counts by its digits.
+pub fn file(written: OscType) -> Result<String, Reason> {
+    let name = match written {
+        OscType::String(text) => text,
+        other => whole("the name", &other)?.to_string(),
+    };
+    if is_file_name(&name) { Ok(name) } else { Err(Reason::BadFileName(shown(&name))) }
 }

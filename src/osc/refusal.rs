@@ -98,9 +98,6 @@ pub enum Reason {
         /// The known one that looks most alike.
         nearest: &'static str,
     },
-    /// Known to the interface, not served by this build.
-    #[error("not available in this version; the answer to /version names it")]
-    NotAvailable,
     /// Too few or too many arguments.
     #[error("{fault}; write {usage}")]
     Usage {
@@ -137,6 +134,9 @@ pub enum Reason {
     /// A name that breaks the rule of ids.
     #[error("{0} is not an id; an id is 1 to 32 of a-z 0-9 _")]
     BadId(String),
+    /// A name that breaks the rule of files.
+    #[error("{0} is not a name of a patch or recording; use 1 to 64 of a-z 0-9 _ - (no path, no ending)")]
+    BadFileName(String),
     /// A name that breaks the rule of ports.
     #[error("{0} is not a port; write id.port, or id alone for its main port")]
     BadPort(String),

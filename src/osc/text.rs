@@ -95,6 +95,8 @@ fn arguments(address: &str, words: impl Iterator<Item = Word>) -> Result<Vec<Osc
     let mut options = Vec::new();
     while let Some(word) = words.next() {
         match option_name(&word) {
+            // `/patch/save 007` means 007, not 7.
+            None if verbs::takes_file_name(address) => args.push(OscType::String(word.text)),
             None => args.push(argument(word)),
             Some(option) => match option.split_once('=') {
                 Some((name, value)) => options.push((name.to_owned(), number_or_text(value))),

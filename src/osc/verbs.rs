@@ -45,6 +45,12 @@ static VERBS: &[Verb] = &[
     verb("/version", "/version", |_| Ok(Command::Version)),
     verb("/panic", "/panic", panic_button),
     verb("/quit", "/quit", |_| Ok(Command::Quit)),
+    verb("/notify", "/notify 1 or 0", notify),
+    verb("/patch/save", "/patch/save name", |args| file_name(args).map(Command::PatchSave)),
+    verb("/patch/load", "/patch/load name", |args| file_name(args).map(Command::PatchLoad)),
+    verb("/patch/clear", "/patch/clear", |_| Ok(Command::PatchClear)),
+    verb("/record/start", "/record/start name", |args| file_name(args).map(Command::RecordStart)),
+    verb("/record/stop", "/record/stop", |_| Ok(Command::RecordStop)),
     verb("/patch/create", "/patch/create id type", create_in_seed_order),
     verb("/patch/connect", "/patch/connect src dst [gain]", connect),
 ];
@@ -52,9 +58,13 @@ static VERBS: &[Verb] = &[
 const GATE_USAGE: &str = "/gate id on [velocity]";
 const CMD_USAGE: &str = "/cmd \"a command as text\"";
 
-/// Promised by the interface, served by later versions.
-const LATER: [&str; 6] =
-    ["/notify", "/patch/save", "/patch/load", "/patch/clear", "/record/start", "/record/stop"];
+/// Whose argument is a name of a file, also where it looks like a number.
+const WITH_FILE_NAME: [&str; 3] = ["/patch/save", "/patch/load", "/record/start"];
+
+/// Whether the words after `address` are names, whatever they look like.
+pub fn takes_file_name(address: &str) -> bool {
+    WITH_FILE_NAME.contains(&address)
+}
 
 /// The command that an address and its arguments ask for.
 pub fn command(address: &str, args: Vec<OscType>) -> Result<Command, Fault> {
@@ -95,9 +105,6 @@ fn aliased(address: &str, args: Vec<OscType>) -> Result<Command, Fault> {
     }
     if let Some(id) = address.strip_prefix("/gate/") {
         return read("/gate/ID on [velocity]", gate, preceded_by([id], args));
-    }
-    if LATER.contains(&address) {
-        return Err((Reason::NotAvailable, None));
     }
     Err((Reason::UnknownAddress { nearest: nearest(address) }, None))
 }
@@ -189,6 +196,14 @@ fn sync(args: &mut Args) -> Result<Command, Reason> {
     let (low, high) = (i32::MIN.into(), i32::MAX.into());
     let out_of_range = |_| Reason::OutOfRange { what: "n", low, high, found: number as f64 };
     i32::try_from(number).map(Command::Sync).map_err(out_of_range)
+}
+
+fn notify(args: &mut Args) -> Result<Command, Reason> {
+    Ok(Command::Notify(args.number("1 or 0")? > 0.0))
+}
+
+fn file_name(args: &mut Args) -> Result<String, Reason> {
+    names::file(args.any("the name")?)
 }
 
 fn schema(args: &mut Args) -> Result<Command, Reason> {

@@ -7,7 +7,7 @@ use super::device::{DeviceHost, DeviceSpec};
 use super::device_error::DeviceError;
 use super::failover::{DeviceRender, Promotion, Survivor};
 use super::null::{DEADLINE_SHARE, NullClock};
-use super::record::RecorderInput;
+use super::tap::Tap;
 use crate::config::{AudioClock, Settings};
 use crate::cycle::Cycle;
 use crate::rt;
@@ -59,21 +59,21 @@ pub struct Opened {
 pub fn open(
     settings: &Settings,
     mut cycle: Cycle,
-    recorder: Option<RecorderInput>,
+    tap: Tap,
     report: Arc<AudioReport>,
 ) -> Result<Opened, DeviceError> {
     cycle.look_ahead(settings.lookahead_blocks > 0);
     let host = match settings.audio {
-        AudioClock::Null => return Ok(open_null(settings, cycle, recorder, report, None)),
+        AudioClock::Null => return Ok(open_null(settings, cycle, tap, report, None)),
         AudioClock::Jack => DeviceHost::Jack,
         AudioClock::Cpal => DeviceHost::Alsa,
         AudioClock::Auto if has_sound_card() => DeviceHost::Default,
         AudioClock::Auto => {
             let notice = "no sound card here: playing on the null clock, in real time, unheard".to_owned();
-            return Ok(open_null(settings, cycle, recorder, report, Some(notice)));
+            return Ok(open_null(settings, cycle, tap, report, Some(notice)));
         }
     };
-    open_device(settings, host, cycle, recorder, report)
+    open_device(settings, host, cycle, tap, report)
 }
 
 /// ALSA lists plug-ins such as `null` on any machine; a card is in /proc/asound.
@@ -84,14 +84,14 @@ fn has_sound_card() -> bool {
 fn open_null(
     settings: &Settings,
     cycle: Cycle,
-    recorder: Option<RecorderInput>,
+    tap: Tap,
     report: Arc<AudioReport>,
     notice: Option<String>,
 ) -> Opened {
     let is_stopping = Arc::new(AtomicBool::new(false));
     let clock = NullClock {
         cycle,
-        recorder,
+        tap,
         is_stopping: is_stopping.clone(),
         wants_realtime: settings.wants_realtime,
         block_frames: settings.block_frames as usize,
@@ -107,14 +107,14 @@ fn open_device(
     settings: &Settings,
     host: DeviceHost,
     cycle: Cycle,
-    recorder: Option<RecorderInput>,
+    tap: Tap,
     report: Arc<AudioReport>,
 ) -> Result<Opened, DeviceError> {
     let (is_stopping, is_silent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let is_fresh = Arc::new(AtomicBool::new(false));
     let player = DevicePlayer {
         cycle,
-        recorder,
+        tap,
         is_stopping: is_stopping.clone(),
         is_silent: is_silent.clone(),
         is_fresh: is_fresh.clone(),
@@ -179,7 +179,7 @@ impl Playing {
 /// The cycle as a device's callback: any number of frames, cut into blocks.
 struct DevicePlayer {
     cycle: Cycle,
-    recorder: Option<RecorderInput>,
+    tap: Tap,
     is_stopping: Arc<AtomicBool>,
     is_silent: Arc<AtomicBool>,
     is_fresh: Arc<AtomicBool>,
@@ -219,9 +219,7 @@ impl DevicePlayer {
             self.cycle.play_block(block, start_ns + (done as f64 * frame_ns) as u64, deadline_ns);
             done = end;
         }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.push(out);
-        }
+        self.tap.push(out);
         if self.cycle.guard().is_silent() {
             // Release: pairs with control's Acquire load.
             self.is_silent.store(true, Release);

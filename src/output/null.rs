@@ -4,7 +4,7 @@
 //! together, so that a suspended machine goes on where time is now.
 
 use crate::cycle::Cycle;
-use crate::output::record::RecorderInput;
+use crate::output::tap::Tap;
 use crate::rt::report::AudioReport;
 use crate::rt::{self, AUDIO_PRIORITY};
 use backline_abi::rights;
@@ -22,8 +22,8 @@ pub const DEADLINE_SHARE: f64 = 0.9;
 pub struct NullClock {
     /// The cycle.
     pub cycle: Cycle,
-    /// Where the output is recorded, if it is.
-    pub recorder: Option<RecorderInput>,
+    /// Where the output is recorded.
+    pub tap: Tap,
     /// Set to end: the clock fades out and returns.
     pub is_stopping: Arc<AtomicBool>,
     /// Ask for FIFO priority.
@@ -68,8 +68,6 @@ impl NullClock {
             self.cycle.guard().fade_out_in(0);
         }
         self.cycle.play_block(out, due_ns, deadline_ns);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.push(out);
-        }
+        self.tap.push(out);
     }
 }

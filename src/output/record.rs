@@ -8,8 +8,8 @@
 //! a full disk the recording ends where the disk ended, one error is logged, and the sound goes on.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,8 +25,11 @@ const POLL: Duration = Duration::from_millis(20);
 struct Shared {
     is_closed: AtomicBool,
     is_pushing: AtomicBool,
+    accepted_frames: AtomicU64,
     dropped_frames: AtomicU64,
     unwritten_frames: AtomicU64,
+    /// Why the recording ended early, in words.
+    failure: OnceLock<String>,
 }
 
 /// The audio thread's end of a recorder.
@@ -111,14 +114,14 @@ impl Recorder {
         &self.path
     }
 
-    /// Frames that found the ring full so far.
-    pub fn dropped_frames(&self) -> u64 {
-        self.shared.dropped_frames.load(Ordering::Relaxed)
-    }
-
     /// Frames the disk did not take so far; above 0 the recording has ended early.
     pub fn unwritten_frames(&self) -> u64 {
         self.shared.unwritten_frames.load(Ordering::Relaxed)
+    }
+
+    /// How it goes, to be asked at any time and from any thread.
+    pub fn gauge(&self) -> RecordingGauge {
+        RecordingGauge { path: self.path.clone(), shared: self.shared.clone() }
     }
 
     /// Ends the recording: everything accepted is written, and the files are complete.
@@ -139,6 +142,40 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// How a recording goes. Outlives it.
+#[derive(Debug, Clone)]
+pub struct RecordingGauge {
+    path: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl RecordingGauge {
+    /// The file, or the first of them.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Frames taken out of the ring so far.
+    pub fn accepted_frames(&self) -> u64 {
+        self.shared.accepted_frames.load(Ordering::Relaxed)
+    }
+
+    /// Frames that found the ring full so far.
+    pub fn dropped_frames(&self) -> u64 {
+        self.shared.dropped_frames.load(Ordering::Relaxed)
+    }
+
+    /// Frames that the disk did not take so far.
+    pub fn unwritten_frames(&self) -> u64 {
+        self.shared.unwritten_frames.load(Ordering::Relaxed)
+    }
+
+    /// Why it ended early, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.shared.failure.get().map(String::as_str)
     }
 }
 
@@ -198,10 +235,11 @@ impl Writer {
             self.accepted_frames += (samples.len() / usize::from(self.shape.channels)) as u64;
             if self.failure.is_none() {
                 self.failure = self.files.write(samples).err();
-                report_failure(self.failure.as_ref());
+                report_failure(&self.shared, self.failure.as_ref());
             }
         }
         chunk.commit_all();
+        self.shared.accepted_frames.store(self.accepted_frames, Ordering::Relaxed);
         if self.files.frames() - self.files.flushed_frames() >= u64::from(self.shape.rate_hz) {
             self.attempt(WavFiles::flush);
         }
@@ -214,7 +252,7 @@ impl Writer {
     fn attempt(&mut self, action: impl FnOnce(&mut WavFiles) -> Result<(), RecordError>) {
         if self.failure.is_none() {
             self.failure = action(&mut self.files).err();
-            report_failure(self.failure.as_ref());
+            report_failure(&self.shared, self.failure.as_ref());
         }
     }
 
@@ -228,9 +266,11 @@ impl Writer {
     }
 }
 
-fn report_failure(failure: Option<&RecordError>) {
+fn report_failure(shared: &Shared, failure: Option<&RecordError>) {
     if let Some(error) = failure {
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        // Only the first failure ends a recording.
+        let _ = shared.failure.set(format!("{error} ({cause})"));
         tracing::error!(cause, "recording ends here, the sound goes on: {error}");
     }
 }

@@ -85,6 +85,8 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
         std::thread::sleep(Duration::from_millis(1));
     }
     input.push(&[0.1; 2 * 64]);
+    let gauge = recorder.gauge();
+    assert!(gauge.failure().is_some_and(|words| words.contains("full.wav") && words.contains("disk full")));
     let recording = recorder.finish().unwrap();
     assert_eq!(recording.frames, 0);
     assert_eq!(recording.unwritten_frames + recording.dropped_frames, pushed_frames + 64);

@@ -6,7 +6,7 @@
 //! A file is readable after every [`WavFiles::flush`], even if nobody lives to finish it.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -16,6 +16,8 @@ const MAX_FILE_BYTES: u64 = (1 << 32) - (1 << 16);
 /// Large enough that a write to a slow disk is rare, small enough that a killed engine loses little.
 const BUFFER_BYTES: usize = 1 << 16;
 const BYTES_PER_SAMPLE: u64 = 4;
+/// Further files are looked for under higher numbers up to this one.
+const MAX_NUMBER: usize = 10_000;
 
 /// Why a recording could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,12 @@ pub enum RecordError {
         /// What the system said.
         #[source]
         cause: hound::Error,
+    },
+    /// There is one, and it may not be replaced.
+    #[error("{} is there already and stays as it is; choose another name", path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
     },
     /// The file took no more; usually the disk is full.
     #[error("cannot write to {}; is the disk full? Free some space or record elsewhere", path.display())]
@@ -86,13 +94,15 @@ pub struct WavShape {
     pub channels: u16,
     /// A new file is begun after so many frames.
     pub max_frames_per_file: u64,
+    /// Whether a file of that name is replaced; if not, it is an error, and further files take free numbers.
+    pub replaces: bool,
 }
 
 impl WavShape {
     /// Files as long as the format allows.
     pub fn new(rate_hz: u32, channels: u16) -> Self {
         let max_frames_per_file = MAX_FILE_BYTES / (BYTES_PER_SAMPLE * u64::from(channels.max(1)));
-        Self { rate_hz, channels, max_frames_per_file }
+        Self { rate_hz, channels, max_frames_per_file, replaces: true }
     }
 }
 
@@ -107,7 +117,7 @@ pub struct WavFiles {
 }
 
 impl WavFiles {
-    /// Creates the first file; an old one of that name is replaced.
+    /// Creates the first file.
     pub fn create(path: &Path, shape: WavShape) -> Result<Self, RecordError> {
         let writer = create_writer(path, shape)?;
         let paths = vec![path.to_owned()];
@@ -167,7 +177,12 @@ impl WavFiles {
 
     fn begin_next_file(&mut self) -> Result<(), RecordError> {
         self.flush()?;
-        let path = numbered(&self.paths[0], self.paths.len() + 1);
+        let mut number = self.paths.len() + 1;
+        let mut path = numbered(&self.paths[0], number);
+        while !self.shape.replaces && number < MAX_NUMBER && path.symlink_metadata().is_ok() {
+            number += 1;
+            path = numbered(&self.paths[0], number);
+        }
         self.writer = create_writer(&path, self.shape)?;
         self.paths.push(path);
         self.frames_in_file = 0;
@@ -215,10 +230,16 @@ fn create_writer(path: &Path, shape: WavShape) -> Result<hound::WavWriter<BufWri
         sample_format: hound::SampleFormat::Float,
     };
     let create = || {
-        let file = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
-        hound::WavWriter::new(file, spec)
+        // Exclusive creation follows no link either.
+        let file = if shape.replaces { File::create(path)? } else { File::create_new(path)? };
+        hound::WavWriter::new(BufWriter::with_capacity(BUFFER_BYTES, file), spec)
     };
-    create().map_err(|cause| RecordError::Create { path: path.to_owned(), cause })
+    create().map_err(|cause| match cause {
+        hound::Error::IoError(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+            RecordError::Taken { path: path.to_owned() }
+        }
+        cause => RecordError::Create { path: path.to_owned(), cause },
+    })
 }
 
 /// `take.wav`, 2 -> `take-2.wav`.
@@ -287,6 +308,23 @@ mod tests {
         assert_eq!(written.files, names);
         assert_eq!(names.iter().flat_map(|name| read(name)).collect::<Vec<_>>(), samples);
         assert_eq!(read(&names[2]).len(), 2 * 50);
+    }
+
+    #[test]
+    fn a_recording_that_replaces_nothing_takes_the_next_free_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("set-2.wav"), "another take").unwrap();
+        std::os::unix::fs::symlink("nowhere", path("link.wav")).unwrap();
+        let shape = WavShape { max_frames_per_file: 100, replaces: false, ..WavShape::new(48_000, 2) };
+        let written = write_wav(&path("set.wav"), shape, ramp(2 * 150).chunks(64)).unwrap();
+        assert_eq!(written.files, [path("set.wav"), path("set-3.wav")]);
+        assert_eq!(std::fs::read(path("set-2.wav")).unwrap(), b"another take");
+        for taken in ["set.wav", "link.wav"] {
+            let Err(error) = WavFiles::create(&path(taken), shape) else { panic!("{taken} was replaced") };
+            assert!(error.to_string().contains(taken) && error.to_string().contains("already"), "{error}");
+        }
+        assert!(!path("nowhere").exists());
     }
 
     #[test]

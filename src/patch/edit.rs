@@ -41,9 +41,7 @@ impl Patch {
     ) -> Result<u32, EditError> {
         let (type_index, entry) = catalogue::find(type_name).ok_or_else(|| unknown_type(type_name))?;
         let panel = &entry.panel;
-        if self.modules.len() >= limits.max_modules {
-            return Err(EditError::TooManyModules { max: limits.max_modules });
-        }
+        limits.check_modules(&self.modules)?;
         let id = match id {
             Some(id) => self.check_new_id(id, panel.name)?.to_owned(),
             None => self.free_id(panel.name),
@@ -59,7 +57,16 @@ impl Patch {
         let instance = self.take_instance(next_instance)?;
         let identity = crc32fast::hash(id.as_bytes());
         self.instances.insert(id.clone(), instance);
-        self.modules.push(PatchModule { id, instance, type_index, channels, params: values, identity });
+        let owner = limits.owner();
+        self.modules.push(PatchModule {
+            id,
+            instance,
+            type_index,
+            channels,
+            params: values,
+            identity,
+            owner,
+        });
         Ok(instance)
     }
 
@@ -145,9 +152,8 @@ impl Patch {
             let connection = *present;
             return Ok(Connected { connection, is_feedback: connection.is_feedback, is_new: false });
         }
-        if self.connections.len() >= limits.max_connections {
-            return Err(EditError::TooManyConnections { max: limits.max_connections });
-        }
+        limits.check_connections(&self.connections)?;
+        asked.owner = limits.owner();
         asked.is_feedback = closes_loop(self, asked.source, asked.target);
         self.connections.push(asked);
         Ok(Connected { connection: asked, is_feedback: asked.is_feedback, is_new: true })
@@ -194,6 +200,7 @@ impl Patch {
             target_input: port::input(to, target.port.as_deref())?,
             gain: 1.0,
             is_feedback: false,
+            owner: None,
         })
     }
 

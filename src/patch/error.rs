@@ -1,5 +1,7 @@
 //! Why an edit was refused, in words for the performer who asked for it.
 
+use crate::command::Client;
+
 /// An edit was refused and nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EditError {
@@ -190,6 +192,28 @@ pub enum EditError {
         "there are {max} connections already, the most this engine accepts; /disconnect one, or raise max_connections"
     )]
     TooManyConnections {
+        /// The limit.
+        max: usize,
+    },
+    /// The configured maximum of modules of one client.
+    #[error(
+        "client {client} has {max} modules already, the most one client may have; \
+         /free one, or raise client_max_modules"
+    )]
+    ClientModules {
+        /// Whose.
+        client: Client,
+        /// The limit.
+        max: usize,
+    },
+    /// The configured maximum of connections of one client.
+    #[error(
+        "client {client} has {max} connections already, the most one client may have; \
+         /disconnect one, or raise client_max_connections"
+    )]
+    ClientConnections {
+        /// Whose.
+        client: Client,
         /// The limit.
         max: usize,
     },

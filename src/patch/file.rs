@@ -221,7 +221,7 @@ fn line_at(text: &str, offset: usize) -> usize {
 }
 
 /// A number, word, or truth (1 or 0); nothing else can be a parameter.
-fn value_of(item: &Item) -> Option<Value> {
+pub(super) fn value_of(item: &Item) -> Option<Value> {
     match item.as_value()? {
         toml_edit::Value::Integer(number) => Some(Value::Number(*number.value() as f32)),
         toml_edit::Value::Float(number) => Some(Value::Number(*number.value() as f32)),
@@ -232,7 +232,7 @@ fn value_of(item: &Item) -> Option<Value> {
 }
 
 /// `id.port`, or `id`.
-fn port_name(written: &str) -> PortName {
+pub(super) fn port_name(written: &str) -> PortName {
     match written.split_once('.') {
         Some((id, port)) => PortName { id: id.to_owned(), port: Some(port.to_owned()) },
         None => PortName { id: written.to_owned(), port: None },

@@ -6,20 +6,23 @@
 //! refused edit has changed nothing.
 //!
 //! Reading order: this file (what a patch is), [`edit`] (how it changes; it reads names through `port` and
-//! values through `value`), [`order`] (loops, chains and the render order), [`mod@file`] (a patch as text).
+//! values through `value`), [`order`] (loops, chains and the render order), [`mod@file`] (a patch as text),
+//! [`replace`] (one patch gives way to another), [`save`] (a patch becomes text again).
 
 use std::collections::HashMap;
 
 use backline_dsp::catalogue::CATALOGUE;
 use backline_dsp::module::{MAX_PARAMS, ModuleType};
 
-use crate::command::PortName;
+use crate::command::{Client, PortName};
 
 pub mod edit;
 mod error;
 pub mod file;
 pub mod order;
 mod port;
+pub mod replace;
+pub mod save;
 mod value;
 
 pub use edit::Connected;
@@ -40,6 +43,8 @@ pub struct PatchModule {
     pub params: [f32; MAX_PARAMS],
     /// The same for the same id, whatever happened before: what noise is seeded from.
     pub identity: u32,
+    /// Whose limits it counts for; `None` for what a patch file or a score made.
+    pub owner: Option<Client>,
 }
 
 impl PatchModule {
@@ -69,6 +74,8 @@ pub struct Connection {
     pub gain: f32,
     /// It closes a loop, so it is read one block late; see [`order`]. Kept true by every edit.
     pub is_feedback: bool,
+    /// Whose limits it counts for; `None` for what a patch file or a score made.
+    pub owner: Option<Client>,
 }
 
 impl Connection {
@@ -86,12 +93,25 @@ pub struct Limits {
     pub max_modules: usize,
     /// Connections.
     pub max_connections: usize,
+    /// Who asks and how much of this may be theirs; `None` for a patch file or a score.
+    pub client: Option<ClientLimits>,
+}
+
+/// How much of a patch may be one client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Whose.
+    pub client: Client,
+    /// Modules.
+    pub max_modules: usize,
+    /// Connections.
+    pub max_connections: usize,
 }
 
 impl Default for Limits {
     /// What an engine accepts if its settings say nothing else.
     fn default() -> Self {
-        Self { max_modules: 1_024, max_connections: 4_096 }
+        Self { max_modules: 1_024, max_connections: 4_096, client: None }
     }
 }
 
@@ -103,6 +123,33 @@ pub struct Patch {
     instances: HashMap<String, u32>,
     /// In creation order.
     connections: Vec<Connection>,
+}
+
+impl Limits {
+    /// Who asks.
+    pub fn owner(&self) -> Option<Client> {
+        self.client.map(|limits| limits.client)
+    }
+
+    /// Whether a patch of `modules` may have one more. The limit of the whole engine wins.
+    fn check_modules(&self, modules: &[PatchModule]) -> Result<(), EditError> {
+        if modules.len() >= self.max_modules {
+            return Err(EditError::TooManyModules { max: self.max_modules });
+        }
+        let Some(ClientLimits { client, max_modules: max, .. }) = self.client else { return Ok(()) };
+        let own = modules.iter().filter(|module| module.owner == Some(client)).count();
+        if own >= max { Err(EditError::ClientModules { client, max }) } else { Ok(()) }
+    }
+
+    /// The same for connections.
+    fn check_connections(&self, connections: &[Connection]) -> Result<(), EditError> {
+        if connections.len() >= self.max_connections {
+            return Err(EditError::TooManyConnections { max: self.max_connections });
+        }
+        let Some(ClientLimits { client, max_connections: max, .. }) = self.client else { return Ok(()) };
+        let own = connections.iter().filter(|cable| cable.owner == Some(client)).count();
+        if own >= max { Err(EditError::ClientConnections { client, max }) } else { Ok(()) }
+    }
 }
 
 impl Patch {

@@ -168,7 +168,13 @@ fn is_change(command: &Command) -> bool {
         | Command::List
         | Command::Schema(_)
         | Command::Version
-        | Command::Quit => false,
+        | Command::Quit
+        | Command::Notify(_)
+        | Command::PatchSave(_)
+        | Command::RecordStart(_)
+        | Command::RecordStop => false,
+        // They make or clear a whole patch, which the scene holds and no line of a journal.
+        Command::PatchLoad(_) | Command::PatchClear => false,
     }
 }
 

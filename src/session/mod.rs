@@ -5,13 +5,15 @@
 //!
 //! Reading order: [`scene`] (what is replayed), [`record`] (one line of a journal), [`journal`] (the whole file),
 //! [`folder`] (where it lies), [`writer`] (the thread that writes it), [`continuity`] (control's end of all this),
-//! [`keeper`] (when an engine is started again), [`leftovers`] (what must be gone before that).
+//! [`keeper`] (when an engine is started again), [`leftovers`] (what must be gone before that). Beside them:
+//! [`library`] (patches and recordings by name).
 
 pub mod continuity;
 pub mod folder;
 pub mod journal;
 pub mod keeper;
 pub mod leftovers;
+pub mod library;
 pub mod lock;
 pub mod record;
 pub mod scene;

@@ -25,7 +25,9 @@ fn every_option_of_run_reaches_its_setting() {
     let args = run(
         "run set.toml --audio null --device hw:0 --rate 44100 --block 64 --workers 3 --listen 0.0.0.0:0 \
          --allow 10.0.0.0/8 --allow 192.168.1.7 --record out.wav --session gig --lookahead 1 --arena 8 \
-         --max-modules 10 --max-connections 20 --audit log.jsonl --no-realtime --json",
+         --max-modules 10 --max-connections 20 --max-memory 3 --max-scheduled 40 --client-max-modules 5 \
+         --client-max-connections 6 --client-max-memory 2 --client-max-scheduled 8 --patches sets \
+         --recordings takes --audit log.jsonl --no-realtime --json",
     );
     let settings = resolve(&[args.layer()]).unwrap().settings;
     assert_eq!(args.patch, Some("set.toml".into()));
@@ -39,6 +41,11 @@ fn every_option_of_run_reaches_its_setting() {
     assert_eq!((settings.lookahead_blocks, settings.arena_mib), (1, 8));
     assert_eq!((settings.max_modules, settings.max_connections), (10, 20));
     assert_eq!(settings.audit, Some("log.jsonl".into()));
+    assert_eq!((settings.max_memory_mib, settings.max_scheduled), (3, 40));
+    assert_eq!((settings.client_max_modules, settings.client_max_connections), (5, 6));
+    assert_eq!((settings.client_max_memory_mib, settings.client_max_scheduled), (2, 8));
+    assert_eq!(settings.patches, Some("sets".into()));
+    assert_eq!(settings.recordings, Some("takes".into()));
     assert!(!settings.wants_realtime && !settings.insecure && args.engine.json);
 }
 

@@ -261,7 +261,7 @@ fn pulling_a_cable_that_is_not_there_names_those_that_are() {
 #[test]
 fn limits_are_kept_and_named() {
     let mut rig = Rig::of(&["vco", "out"]);
-    rig.limits = Limits { max_modules: 2, max_connections: 1 };
+    rig.limits = Limits { max_modules: 2, max_connections: 1, client: None };
     rig.connect("vco1 out1.left").unwrap();
     assert_names(&refused(&mut rig, |rig| rig.create("vco", None, &[])), &["2 modules", "max_modules"]);
     assert_names(
