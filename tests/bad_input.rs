@@ -16,15 +16,6 @@ fn rig() -> Rig {
     rig
 }
 
-/// Everything a refused command could have changed.
-fn state(rig: &mut Rig) -> (Vec<String>, String) {
-    let modules = rig.modules();
-    let status = rig.status();
-    let used = &status["memory"]["arena_used_bytes"];
-    let ids: Vec<_> = rig.workers().iter().map(|worker| worker["modules"].to_string()).collect();
-    (modules, format!("{} {} {used} {ids:?}", status["modules"], status["connections"]))
-}
-
 fn reason(reply: &Reply) -> &str {
     match (reply.address.as_str(), reply.args.get(1)) {
         ("/fail", Some(Arg::Text(reason))) => reason,
@@ -35,7 +26,7 @@ fn reason(reply: &Reply) -> &str {
 #[test]
 fn what_nobody_knows_is_refused_with_the_nearest_name_and_changes_nothing() {
     let mut rig = rig();
-    let before = state(&mut rig);
+    let before = rig.state();
     let cases = [
         ("/create vcoo 2", "there is no module type 'vcoo'", "vco"),
         ("/free vco2", "there is no module 'vco2'", "vco1"),
@@ -55,14 +46,14 @@ fn what_nobody_knows_is_refused_with_the_nearest_name_and_changes_nothing() {
         let said = rig.refused(text);
         assert!(said.contains(what) && said.contains(hint), "{text}: {said}");
     }
-    assert_eq!(state(&mut rig), before);
+    assert_eq!(rig.state(), before);
     rig.stop();
 }
 
 #[test]
 fn values_out_of_range_or_of_the_wrong_kind_are_refused_with_the_range_and_change_nothing() {
     let mut rig = rig();
-    let before = state(&mut rig);
+    let before = rig.state();
     for (text, what) in [
         ("/set vco1 freq 24001", "0"),
         ("/set vco1 freq -1", "24000"),
@@ -86,14 +77,14 @@ fn values_out_of_range_or_of_the_wrong_kind_are_refused_with_the_range_and_chang
         let said = rig.refused(text);
         assert!(said.contains(what), "{text}: {said}");
     }
-    assert_eq!(state(&mut rig), before);
+    assert_eq!(rig.state(), before);
     rig.stop();
 }
 
 #[test]
 fn numbers_that_are_none_and_types_that_do_not_fit_are_refused_and_change_nothing() {
     let mut rig = rig();
-    let before = state(&mut rig);
+    let before = rig.state();
     let text = |word: &str| OscType::String(word.to_owned());
     let strange = [
         OscType::Float(f32::NAN),
@@ -114,7 +105,7 @@ fn numbers_that_are_none_and_types_that_do_not_fit_are_refused_and_change_nothin
         assert!(!reason(&gate).is_empty());
     }
     assert!(reason(&rig.ask_osc("/free", vec![OscType::Int(1)])).contains("the id must be text"));
-    assert_eq!(state(&mut rig), before);
+    assert_eq!(rig.state(), before);
     rig.stop();
 }
 
@@ -126,11 +117,11 @@ fn one_bad_value_among_good_ones_refuses_the_whole_command() {
     rig.refused("/create vco 2 freq 330 shape round");
     assert_eq!(rig.modules().len(), 1);
     // What a refused create has taken is given back: the id, and all of the memory.
-    let before = state(&mut rig);
+    let before = rig.state();
     for _ in 0..50 {
         rig.refused("/create delay 1 time 99");
     }
-    assert_eq!(state(&mut rig), before);
+    assert_eq!(rig.state(), before);
     rig.stop();
 }
 
@@ -179,7 +170,7 @@ fn nested(depth: usize) -> Vec<u8> {
 #[test]
 fn packets_that_are_no_osc_are_answered_or_dropped_and_change_nothing() {
     let mut rig = rig();
-    let before = state(&mut rig);
+    let before = rig.state();
     let whole = encoded(&OscPacket::Message(line("/create vco 7")));
     let deep = nested(3_200);
     assert!(deep.len() < 65_507, "it fits a datagram: {}", deep.len());
@@ -200,7 +191,7 @@ fn packets_that_are_no_osc_are_answered_or_dropped_and_change_nothing() {
         assert!(reason(&answered[0]).contains(what), "{what}: {answered:?}");
     }
     assert_eq!(rig.status()["network"]["malformed"], cases.len(), "each is counted");
-    assert_eq!(state(&mut rig), before);
+    assert_eq!(rig.state(), before);
     rig.must("/set vco1 freq 330");
     rig.stop();
 }
@@ -208,7 +199,7 @@ fn packets_that_are_no_osc_are_answered_or_dropped_and_change_nothing() {
 #[test]
 fn a_packet_cut_inside_a_message_changes_nothing() {
     let mut rig = rig();
-    let before = state(&mut rig);
+    let before = rig.state();
     let lines = ["/create vco 7", "/free vco1", "/connect vco1 out.right"];
     let whole = encoded(&support::packets::bundle(&lines));
     // A bundle does not say how long it is: cut between two messages it is a shorter one, and nobody can tell.
@@ -222,17 +213,17 @@ fn a_packet_cut_inside_a_message_changes_nothing() {
         throw(rig.address, &whole[..length]);
     }
     rig.must("/sync 1");
-    assert_eq!(state(&mut rig), before, "a packet with one fault is refused whole");
+    assert_eq!(rig.state(), before, "a packet with one fault is refused whole");
     throw(rig.address, &whole);
     rig.must("/sync 2");
-    assert_ne!(state(&mut rig), before, "whole, it would have changed something");
+    assert_ne!(rig.state(), before, "whole, it would have changed something");
     rig.stop();
 }
 
 #[test]
 fn a_flood_of_junk_is_answered_less_than_it_comes_and_the_engine_plays_on() {
     let mut rig = rig();
-    let before = state(&mut rig);
+    let before = rig.state();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
     let mut sent_bytes = 0;
     for number in 0..5_000_u32 {
@@ -245,7 +236,7 @@ fn a_flood_of_junk_is_answered_less_than_it_comes_and_the_engine_plays_on() {
         answered.iter().map(|reply| backline::osc::encode(reply).map_or(0, |b| b.len())).sum();
     assert!(answered_bytes < sent_bytes, "{answered_bytes} bytes of answers to {sent_bytes} of junk");
     rig.play_blocks(20);
-    assert_eq!(state(&mut rig), before);
+    assert_eq!(rig.state(), before);
     rig.stop();
 }
 

@@ -141,7 +141,8 @@ fn files_have_names_that_may_be_digits() {
         assert_eq!(command("/record/start", vec![text(name)]), Command::RecordStart(name.to_owned()));
     }
     assert_eq!(command("/patch/save", vec![OscType::Int(7)]), Command::PatchSave("7".to_owned()));
-    assert_eq!(command("/cmd", vec![text("patch/save 007")]), Command::PatchSave("007".to_owned()));
+    let by_text = ask("/cmd", vec![text("patch/save 007")]).unwrap();
+    assert_eq!(by_text.command, Command::PatchSave("007".to_owned()));
     assert_eq!(command("/notify", vec![OscType::Int(1)]), Command::Notify(true));
     assert_eq!(command("/notify", vec![OscType::Bool(false)]), Command::Notify(false));
 }

@@ -41,7 +41,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 69 no audio device, 70 internal, 73 no sh
 pub enum Verb {
     /// Warm the pool, open audio and OSC, play until Ctrl-C
     #[command(after_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Render a patch to a file, as fast as it goes, with the same engine and workers
     #[command(after_help = RENDER_EXAMPLES)]
     Render(RenderArgs),

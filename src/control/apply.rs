@@ -47,7 +47,7 @@ pub enum Refused {
 
 impl From<FilesError> for Refused {
     fn from(refusal: FilesError) -> Self {
-        Refused::Files(Box::new(refusal))
+        Self::Files(Box::new(refusal))
     }
 }
 

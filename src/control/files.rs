@@ -6,6 +6,7 @@
 
 use super::apply::Refused;
 use super::filework::{FileWork, FileWorkError, Order, Outcome};
+use super::realise::RealiseError;
 use super::{Conductor, Draft};
 use crate::command::{Arg, Client, Command, Reply, Request};
 use crate::output::record::{Recorder, RecorderInput, Recording, RecordingGauge};
@@ -34,7 +35,7 @@ pub enum FilesError {
     #[error(
         "the patch does not fit beside the one that plays until it takes over ({0}); /patch/clear first, then load it"
     )]
-    NoRoom(Box<Refused>),
+    NoRoom(RealiseError),
     /// The disk.
     #[error("the disk has not answered for {} s; nothing has changed", LOAD_PATIENCE.as_secs())]
     TooSlow,
@@ -235,7 +236,8 @@ impl Conductor {
 
     fn try_order(&mut self, request: &Request) -> Result<(), Refused> {
         let (client, rate_hz, is_drafting) = (self.client, self.settings.rate_hz, self.draft.is_some());
-        let patch = self.draft.as_ref().map_or(&self.patch, |draft| &draft.patch);
+        // What is in force, not what is only gathered.
+        let patch = &self.patch;
         let files = self.files.as_mut().ok_or(FilesError::NotRunning)?;
         match &request.command {
             Command::PatchSave(name) => {
@@ -330,7 +332,7 @@ impl Conductor {
         }
         self.realise(&after.patch).map_err(|refusal| match self.patch.modules().is_empty() {
             true => Refused::from(refusal),
-            false => FilesError::NoRoom(Box::new(refusal.into())).into(),
+            false => FilesError::NoRoom(refusal).into(),
         })?;
         // From here on it is a transaction like any other.
         self.draft = Some(Draft { patch: after.patch, events: Vec::new() });

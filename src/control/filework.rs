@@ -10,7 +10,7 @@ use crate::patch::Patch;
 use crate::patch::file::{self, FileError, PatchFile};
 use crate::patch::save;
 use crate::session::library::{Library, LibraryError};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -77,7 +77,7 @@ pub enum FileWorkError {
         /// Which.
         path: PathBuf,
         /// Line and reason.
-        fault: FileError,
+        fault: Box<FileError>,
     },
     /// A recording.
     #[error(transparent)]
@@ -121,13 +121,9 @@ impl FileWork {
             Order::Save { .. } | Order::Load { .. } => &self.patches,
             Order::Begin { .. } | Order::End(_) => &self.recordings,
         };
-        let sent = helper.as_ref().map(|helper| helper.try_send((number, order)));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
-                Err(FileWorkError::Stuck)
-            }
-        }
+        let helper = helper.as_ref().ok_or(FileWorkError::Stuck)?;
+        // What comes back is freed here; nothing of it was begun.
+        if helper.try_send((number, order)).is_err() { Err(FileWorkError::Stuck) } else { Ok(()) }
     }
 
     /// What became of an order, if one is done.
@@ -184,7 +180,8 @@ impl Folders {
     fn load(&self, name: &str) -> Result<PatchFile, FileWorkError> {
         let patches = self.patches()?;
         let text = patches.read(name)?;
-        file::load(&text).map_err(|fault| FileWorkError::File { path: patches.path(name), fault })
+        file::load(&text)
+            .map_err(|fault| FileWorkError::File { path: patches.path(name), fault: Box::new(fault) })
     }
 
     fn begin(&self, name: &str, rate_hz: u32) -> Result<(RecorderInput, Recorder), FileWorkError> {

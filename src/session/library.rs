@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// The largest file that is read: some 20 times the largest patch that an engine can play.
+/// The largest file that is read: more than ten times the largest patch that an engine can play.
 pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// How the name of a file that is not complete yet begins; no name of ours begins with a dot.
 const UNFINISHED: &str = ".unfinished-";

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod fakes;
+pub mod folder;
 pub mod jack;
 pub mod packets;
 pub mod processes;
@@ -14,6 +15,8 @@ pub mod rig;
 pub mod sound;
 pub mod tools;
 
+#[allow(unused_imports)]
+pub use folder::Folder;
 #[allow(unused_imports)]
 pub use rig::Rig;
 
@@ -67,7 +70,10 @@ pub fn on_its_own(mut command: Command) -> Command {
     for name in ["BACKLINE_WORKER", "BACKLINE_LOG", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }
-    command.env("NO_COLOR", "1").env("XDG_CONFIG_HOME", "/nonexistent").stdin(Stdio::null());
+    for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+        command.env(name, "/nonexistent");
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
     command.env("XDG_STATE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     // Journals; an engine that a test starts has a folder of its own, unless the test wants two to share one.
     command.env("BACKLINE_STATE", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));

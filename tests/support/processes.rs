@@ -35,6 +35,13 @@ pub fn is_stopped(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "T"))
 }
 
+/// Memory that `pid` has touched and not given back, KiB.
+pub fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
 /// Names of the segments that `engine` has made.
 pub fn segments_of(engine: u32) -> Vec<String> {
     let Ok(folder) = Path::new("/dev/shm").read_dir() else { return Vec::new() };

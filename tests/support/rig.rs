@@ -192,6 +192,15 @@ impl Rig {
         args.chunks_exact(3).map(|row| format!("{:?} {:?}", row[0], row[1])).collect()
     }
 
+    /// Everything that a refused command could have changed.
+    pub fn state(&mut self) -> String {
+        let (modules, status) = (self.modules(), self.status());
+        let used = &status["memory"]["arena_used_bytes"];
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let ids: Vec<_> = workers.iter().map(|worker| worker["modules"].to_string()).collect();
+        format!("{modules:?} {} {} {used} {ids:?}", status["modules"], status["connections"])
+    }
+
     /// Blocks that were late or skipped so far.
     pub fn disturbances(&mut self) -> u64 {
         let audio = &self.status()["audio"];

@@ -10,7 +10,7 @@ fn parse(line: &str) -> Result<Verb, clap::Error> {
 
 fn run(line: &str) -> RunArgs {
     match parse(line).unwrap() {
-        Verb::Run(args) => args,
+        Verb::Run(args) => *args,
         other => panic!("{other:?}"),
     }
 }
