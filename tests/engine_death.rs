@@ -4,12 +4,12 @@ mod support;
 
 use backline::session::folder::Folder;
 use backline::session::record;
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::processes::{
-    children_of, is_alive, name_of, segments_of, signal, until_nothing_is_left_of, workers_of,
+    children_of, is_alive, limit_files, name_of, segments_of, signal, until_nothing_is_left_of, workers_of,
 };
 use support::sound::{peak, read};
 use support::{Rig, backline, output, stderr, stdout, until};
@@ -364,13 +364,6 @@ fn a_newer_journal_a_link_and_a_pipe_are_refused_and_left_as_they_are() {
         assert!(said.contains("is no regular file"), "{said}");
     }
     assert_eq!(std::fs::read_to_string(&secret).ok().as_deref(), Some("mine"));
-}
-
-/// Lets the files of `pid` grow to `bytes` at most, `None` for as long as they like.
-fn limit_files(pid: u32, bytes: Option<u64>) {
-    let pid = Pid::from_raw(pid as i32).expect("a process has a positive number");
-    let limit = |current| Rlimit { current, maximum: None };
-    prlimit(Some(pid), Resource::Fsize, limit(bytes)).expect("our own child may be limited");
 }
 
 fn trouble(rig: &mut Rig) -> Value {

@@ -104,6 +104,7 @@ fn commands() -> impl Strategy<Value = Command> {
             gain
         }),
         (ports(), ports()).prop_map(|(source, target)| Command::Disconnect { source, target }),
+        Just(Command::PatchClear),
         Just(Command::Panic),
     ]
 }
@@ -121,6 +122,7 @@ fn plausible() -> impl Strategy<Value = Command> {
             .prop_map(|(to, on, velocity)| said(&format!("/gate {to} {} {velocity:?}", u8::from(on)))),
         2 => (id, prop_oneof!["freq", "gain", "attack", "level", "seed"], 0.0_f32..1.0)
             .prop_map(|(id, param, value)| said(&format!("/set {id} {param} {value:?}"))),
+        1 => Just(Command::PatchClear),
         1 => Just(Command::Panic),
     ]
 }

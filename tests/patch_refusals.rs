@@ -107,8 +107,8 @@ fn a_file_cut_anywhere_or_with_a_flipped_bit_is_refused_or_loaded_whole() {
     let folder = Folder::of_patches();
     let mut rig = Rig::start(&folder.options());
     let whole = BY_HAND.as_bytes();
-    let cuts = (0..whole.len()).step_by(7).map(|cut| whole[..cut].to_vec());
-    let flips = (0..whole.len()).step_by(11).map(|place| {
+    let cuts = (0..whole.len()).map(|cut| whole[..cut].to_vec());
+    let flips = (0..whole.len()).map(|place| {
         let mut bytes = whole.to_vec();
         bytes[place] ^= 1 << (place % 8);
         bytes
@@ -135,6 +135,28 @@ fn a_file_cut_anywhere_or_with_a_flipped_bit_is_refused_or_loaded_whole() {
             }
         }
     }
+    rig.stop();
+}
+
+#[test]
+fn a_patch_for_which_there_is_no_memory_is_refused_and_all_of_it_is_given_back() {
+    let folder = Folder::of_patches();
+    let delay = |n: usize| format!("[[module]]\ntype = \"delay\"\nid = \"d{n}\"\n");
+    folder.put("large", format!("version = 1\n{}", (0..64).map(delay).collect::<String>()));
+    folder.put("hand", BY_HAND);
+    let mut rig = Rig::start(&folder.options_and(&["--arena", "4"]));
+    rig.must_all(&["/create vco 1 freq 220", "/create out out", "/connect vco1 out.left"]);
+    let before = rig.state();
+    let said = rig.refused("/patch/load large");
+    assert!(said.contains("does not fit beside the one that plays"), "{said}");
+    assert!(said.contains("/patch/clear first"), "{said}");
+    assert_eq!(rig.state(), before);
+    rig.must("/patch/clear");
+    let before = rig.state();
+    let said = rig.refused("/patch/load large");
+    assert!(!said.contains("/patch/clear"), "that would not help any more: {said}");
+    assert_eq!(rig.state(), before);
+    rig.must("/patch/load hand");
     rig.stop();
 }
 

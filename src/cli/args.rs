@@ -44,7 +44,7 @@ pub enum Verb {
     Run(Box<RunArgs>),
     /// Render a patch to a file, as fast as it goes, with the same engine and workers
     #[command(after_help = RENDER_EXAMPLES)]
-    Render(RenderArgs),
+    Render(Box<RenderArgs>),
     /// Send one command to a running engine and print the reply
     #[command(after_help = SEND_EXAMPLES)]
     Send(SendArgs),

@@ -154,22 +154,27 @@ impl Files {
         }
     }
 
-    /// Once the audio thread has let go of a recorder, it is completed.
-    fn end_what_was_left(&mut self) {
-        let AtRunTime::Leaving(_, ticket) = &self.at_run_time else { return };
+    /// Once the audio thread has let go of a recorder, it is completed. An answer only if nobody can do that.
+    fn end_what_was_left(&mut self) -> Option<(Option<Client>, Reply)> {
+        let AtRunTime::Leaving(_, ticket) = &self.at_run_time else { return None };
         if !self.tap.is_taken() && ticket.since.elapsed() < LEAVE_PATIENCE {
-            return;
+            return None;
         }
         let AtRunTime::Leaving(recorder, ticket) =
             std::mem::replace(&mut self.at_run_time, AtRunTime::Ending)
         else {
-            return;
+            return None;
         };
-        // The helper of recordings has one order at a time, so there is room.
-        if self.work.order(ticket.number, Order::End(recorder)).is_ok() {
-            self.tickets.push(ticket);
-        } else {
-            self.at_run_time = AtRunTime::Nothing;
+        // The helper of recordings has one order at a time, so there is room, unless it is gone.
+        match self.work.order(ticket.number, Order::End(recorder)) {
+            Ok(()) => {
+                self.tickets.push(ticket);
+                None
+            }
+            Err(refused) => {
+                self.at_run_time = AtRunTime::Nothing;
+                Some((ticket.client, Reply::fail(&ticket.address, refused, None)))
+            }
         }
     }
 
@@ -283,8 +288,8 @@ impl Conductor {
     /// Takes up what the helpers have done since the last time; the answers, and to whom they go.
     pub fn finish_file_work(&mut self) -> Vec<(Option<Client>, Reply)> {
         let Some(files) = &mut self.files else { return Vec::new() };
-        files.end_what_was_left();
         let mut replies = files.called_off();
+        replies.extend(files.end_what_was_left());
         while let Some((number, outcome)) = self.files.as_ref().and_then(|files| files.work.outcome()) {
             // A load that was called off comes too late; whatever else was ordered is waited for.
             let Some(ticket) = self.files.as_mut().and_then(|files| files.claim(number)) else { continue };
@@ -308,9 +313,14 @@ impl Conductor {
             }
             Outcome::Loaded(loaded) => {
                 let file = loaded.map_err(FilesError::from)?;
-                let kept = self.replace_by(&file)?;
+                let replaced = self.replace_by(&file);
+                // Without a clock it is in force all the same, as soon as that goes on.
+                if matches!(replaced, Ok(_) | Err(Refused::ClockStopped)) {
+                    self.came_from(file);
+                    self.journal_scene();
+                }
+                let kept = replaced?;
                 tracing::info!(name, modules = self.patch.modules().len(), kept, "patch loaded");
-                self.came_from(file);
                 Ok(Vec::new())
             }
             Outcome::Begun(begun) => files.begun(begun),

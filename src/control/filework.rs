@@ -11,6 +11,7 @@ use crate::patch::file::{self, FileError, PatchFile};
 use crate::patch::save;
 use crate::session::library::{Library, LibraryError};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -82,6 +83,9 @@ pub enum FileWorkError {
     /// A recording.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A mistake of ours, which the log tells more about.
+    #[error("this failed inside the engine; see its log, and please report it")]
+    Panicked,
     /// The disk is stuck.
     #[error("the disk has not answered {MAX_ORDERS} orders yet; try again when it has")]
     Stuck,
@@ -161,11 +165,11 @@ impl Folders {
     fn outcome_of(&self, order: Order) -> Outcome {
         match order {
             Order::Save { name, patch, origin } => {
-                Outcome::Saved(self.save(&name, &patch, origin.as_deref()))
+                Outcome::Saved(caught(|| self.save(&name, &patch, origin.as_deref())))
             }
-            Order::Load { name } => Outcome::Loaded(self.load(&name)),
-            Order::Begin { name, rate_hz } => Outcome::Begun(self.begin(&name, rate_hz)),
-            Order::End(recorder) => Outcome::Ended(recorder.finish().map_err(Into::into)),
+            Order::Load { name } => Outcome::Loaded(caught(|| self.load(&name))),
+            Order::Begin { name, rate_hz } => Outcome::Begun(caught(|| self.begin(&name, rate_hz))),
+            Order::End(recorder) => Outcome::Ended(caught(|| Ok(recorder.finish()?))),
         }
     }
 
@@ -190,4 +194,9 @@ impl Folders {
         let shape = WavShape { replaces: false, ..WavShape::new(rate_hz, STEREO) };
         Ok(Recorder::start_shaped(&path, shape)?)
     }
+}
+
+/// A panic refuses the order in hand; whoever waits for it gets an answer, and the helper works on.
+fn caught<T>(work: impl FnOnce() -> Result<T, FileWorkError>) -> Result<T, FileWorkError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(FileWorkError::Panicked))
 }

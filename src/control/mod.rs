@@ -201,6 +201,18 @@ impl Conductor {
     /// Looks after the session: the keeper, and a journal that has fallen behind or grown long.
     pub fn tend_session(&mut self) {
         self.session.watch_keeper();
+        self.catch_up_with_journal();
+    }
+
+    /// Hands the journal a whole scene that came by no command a journal could repeat.
+    fn journal_scene(&mut self) {
+        if let Some(journal) = &mut self.session.journal {
+            journal.note_otherwise();
+        }
+        self.catch_up_with_journal();
+    }
+
+    fn catch_up_with_journal(&mut self) {
         if self.session.journal.as_ref().is_some_and(Journal::wants_scene) {
             self.gates.retain(&self.patch);
             let scene = self.scene();

@@ -158,6 +158,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Set { .. }
         | Command::Connect { .. }
         | Command::Disconnect { .. }
+        | Command::PatchClear
         | Command::Panic => true,
         Command::Begin
         | Command::Commit
@@ -173,8 +174,8 @@ fn is_change(command: &Command) -> bool {
         | Command::PatchSave(_)
         | Command::RecordStart(_)
         | Command::RecordStop => false,
-        // They make or clear a whole patch, which the scene holds and no line of a journal.
-        Command::PatchLoad(_) | Command::PatchClear => false,
+        // What it brings depends on a file that may change: `note_otherwise` when it is in force.
+        Command::PatchLoad(_) => false,
     }
 }
 

@@ -6,12 +6,13 @@
 //! Thread: control at start, then the journal's writer.
 
 use super::lock::is_name;
+use super::whole_file::{self, NotOpened};
 use crate::pool::rig::start_ticks;
 use etcetera::BaseStrategy;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -112,17 +113,12 @@ impl Folder {
             return Err(FolderError::BadName(name.to_owned()));
         }
         let path = self.path_of(name);
-        // Not blocking: opening a pipe would wait for somebody at its other end.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(&self.dir, file_name(name), flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP | Errno::NXIO) => return Err(FolderError::NotAFile { path }),
-            Err(cause) => return Err(FolderError::Unreadable { path, cause: cause.into() }),
+        let file = match whole_file::open(&self.dir, &file_name(name)) {
+            Ok((file, _)) => file,
+            Err(NotOpened::Missing) => return Ok(None),
+            Err(NotOpened::NotRegular(_)) => return Err(FolderError::NotAFile { path }),
+            Err(NotOpened::Failed(cause)) => return Err(FolderError::Unreadable { path, cause }),
         };
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(FolderError::NotAFile { path });
-        }
         let mut bytes = Vec::new();
         match file.take(MOST_BYTES).read_to_end(&mut bytes) {
             Ok(_) => Ok(Some(bytes)),
@@ -132,20 +128,8 @@ impl Folder {
 
     /// Puts `content` in the place of the journal of `name`, whole or not at all, and returns it open at its end.
     pub fn replace(&self, name: &str, content: &[u8]) -> io::Result<File> {
-        let new = format!("{name}.journal.new");
-        // What an engine left that died in this very function.
-        let _ = rustix::fs::unlinkat(&self.dir, &new, AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = File::from(rustix::fs::openat(&self.dir, &new, flags, Mode::RUSR | Mode::WUSR)?);
-        let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
-            rustix::fs::renameat(&self.dir, &new, &self.dir, file_name(name))?;
-            Ok(rustix::fs::fsync(&self.dir)?)
-        });
-        if let Err(cause) = written {
-            let _ = rustix::fs::unlinkat(&self.dir, &new, AtFlags::empty());
-            return Err(cause);
-        }
-        Ok(file)
+        let (name, new) = (file_name(name), format!("{name}.journal.new"));
+        whole_file::replace(&self.dir, &name, &new, content, Mode::RUSR | Mode::WUSR)
     }
 
     /// Keeps the journal of `name` under a name of its own, `NAME.journal.broken`, so that nothing overwrites it.

@@ -3,13 +3,13 @@
 //! In: names (`command::is_file_name`) and contents. Out: contents, or files that are safe on the disk.
 //! Thread: any that may wait for a disk; so neither control's nor an audio thread.
 //! Refused: what is no name, no regular file (a link is not followed, a pipe not waited for), not UTF-8, or too
-//! large. A file is replaced as a whole or not at all: it is written beside the old one, synced, and renamed.
+//! large. A file is replaced as a whole or not at all.
 
+use super::whole_file::{self, NotOpened};
 use crate::command::is_file_name;
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -115,23 +115,17 @@ impl Library {
             opened => opened?,
         };
         let failed = |cause| LibraryError::Failed { path: path.clone(), done: "read", cause };
-        // NONBLOCK: a pipe that nobody writes to would hold us for ever.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match fs::openat(&folder, self.file_name(name), flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Err(LibraryError::Missing { known: self.known(), path }),
-            Err(Errno::LOOP) => return Err(LibraryError::NotRegular { path, kind: "a link" }),
-            Err(Errno::NXIO) => return Err(LibraryError::NotRegular { path, kind: "a socket or a device" }),
-            opened => opened.map_err(|cause| failed(cause.into()))?,
+        let (file, bytes) = match whole_file::open(&folder, &self.file_name(name)) {
+            Ok(opened) => opened,
+            Err(NotOpened::Missing) => return Err(LibraryError::Missing { known: self.known(), path }),
+            Err(NotOpened::NotRegular(kind)) => return Err(LibraryError::NotRegular { path, kind }),
+            Err(NotOpened::Failed(cause)) => return Err(failed(cause)),
         };
-        // Asked of what was opened, not of its name, which may mean something else by now.
-        let found = fs::fstat(&file).map_err(|cause| failed(cause.into()))?;
-        check_regular(&path, found.st_mode)?;
-        let bytes = u64::try_from(found.st_size).unwrap_or_default();
         if bytes > MAX_BYTES {
             return Err(LibraryError::TooLarge { path, bytes });
         }
         let mut content = Vec::new();
-        File::from(file).take(MAX_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
         if content.len() as u64 > MAX_BYTES {
             return Err(LibraryError::TooLarge { path, bytes: content.len() as u64 });
         }
@@ -145,29 +139,14 @@ impl Library {
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, LibraryError> {
         check(name)?;
         let (path, folder) = (self.path(name), self.made()?);
-        let failed = |cause| LibraryError::Failed { path: path.clone(), done: "written", cause };
         self.check_target(&folder, name)?;
+        // One process has one writer, so nobody else uses this name.
         let unfinished = format!("{UNFINISHED}{}-{name}", std::process::id());
-        let written = self.write_beside(&folder, &unfinished, text).and_then(|()| {
-            fs::renameat(&folder, &unfinished, &folder, self.file_name(name))?;
-            // Until the folder is synced, a power cut may bring the old file back.
-            Ok(fs::fsync(&folder)?)
-        });
-        if let Err(cause) = written {
-            // It may not be there, or be the new file already.
-            let _ = fs::unlinkat(&folder, &unfinished, AtFlags::empty());
-            return Err(failed(cause));
+        let mode = Mode::from_raw_mode(0o644);
+        match whole_file::replace(&folder, &self.file_name(name), &unfinished, text.as_bytes(), mode) {
+            Ok(_) => Ok(path),
+            Err(cause) => Err(LibraryError::Failed { path, done: "written", cause }),
         }
-        Ok(path)
-    }
-
-    fn write_beside(&self, folder: &OwnedFd, unfinished: &str, text: &str) -> std::io::Result<()> {
-        // One process has one writer, so what is there was left by one of the same number that was killed.
-        let _ = fs::unlinkat(folder, unfinished, AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(fs::openat(folder, unfinished, flags, Mode::from_raw_mode(0o644))?);
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
     }
 
     /// A name for a file that is yet to be made; it is refused if anything has it.
@@ -242,15 +221,8 @@ fn check(name: &str) -> Result<(), LibraryError> {
 }
 
 fn check_regular(path: &Path, mode: u32) -> Result<(), LibraryError> {
-    let kind = match FileType::from_raw_mode(mode) {
-        FileType::RegularFile => return Ok(()),
-        FileType::Symlink => "a link",
-        FileType::Fifo => "a pipe",
-        FileType::Directory => "a folder",
-        FileType::Socket => "a socket",
-        _ => "a device",
-    };
-    Err(LibraryError::NotRegular { path: path.to_owned(), kind })
+    let refused = |kind| LibraryError::NotRegular { path: path.to_owned(), kind };
+    whole_file::other_kind(mode).map_or(Ok(()), |kind| Err(refused(kind)))
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! A folder with everything in it that a name could lead to.
 
 use super::*;
-use rustix::fs::mknodat;
+use rustix::fs::{FileType, mknodat};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use std::fs::File;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 fn library() -> (tempfile::TempDir, Library) {
     let folder = tempfile::tempdir().expect("a folder of our own");
@@ -112,4 +116,41 @@ fn what_a_killed_engine_left_is_swept_and_what_a_living_one_writes_is_not() {
     library.sweep();
     assert!(!orphan.exists() && ours.exists());
     assert_eq!(library.read("a").expect("it is there"), "x");
+}
+
+/// What the process that is killed is told: the folder, and after how many bytes it is.
+const KILLED_IN: &str = "BACKLINE_TEST_KILLED_IN";
+const KILLED_AFTER: &str = "BACKLINE_TEST_KILLED_AFTER";
+
+/// Kills this process when it writes further into a file than `bytes`.
+fn write_until_killed(folder: &Path, text: &str) {
+    let bytes = std::env::var(KILLED_AFTER).ok().and_then(|bytes| bytes.parse().ok());
+    let limit = |current| Rlimit { current, maximum: None };
+    setrlimit(Resource::Core, limit(Some(0))).expect("less is permitted");
+    setrlimit(Resource::Fsize, limit(bytes)).expect("less is permitted");
+    Library::new(folder, "toml").write("a", text).expect("there is room");
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_byte_leaves_the_old_file_or_the_new_one() {
+    let (old, new) = ("version = 1\ntitle = \"old\"\n", "version = 1\n# And now something longer.\n");
+    if let Some(folder) = std::env::var_os(KILLED_IN) {
+        return write_until_killed(Path::new(&folder), new);
+    }
+    let (_folder, library) = library();
+    let name =
+        concat!(module_path!(), "::a_process_that_is_killed_at_any_byte_leaves_the_old_file_or_the_new_one");
+    let name = name.split_once("::").expect("the crate comes first").1;
+    for bytes in 0..=new.len() {
+        library.write("a", old).expect("it can be written");
+        let mut writer = Command::new(std::env::current_exe().expect("this test is a program"));
+        writer.args(["--exact", name]).env(KILLED_IN, &library.folder).env(KILLED_AFTER, bytes.to_string());
+        let ended = writer.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it can be started");
+        let is_whole = bytes == new.len();
+        assert_eq!(ended.signal(), (!is_whole).then_some(Signal::XFSZ.as_raw()), "after {bytes} bytes");
+        assert_eq!(library.read("a").expect("it is there"), if is_whole { new } else { old });
+        assert_eq!(names_in(&library).len(), if is_whole { 1 } else { 2 }, "after {bytes} bytes");
+        library.sweep();
+        assert_eq!(names_in(&library), ["a.toml"]);
+    }
 }

@@ -6,7 +6,7 @@
 //! Reading order: [`scene`] (what is replayed), [`record`] (one line of a journal), [`journal`] (the whole file),
 //! [`folder`] (where it lies), [`writer`] (the thread that writes it), [`continuity`] (control's end of all this),
 //! [`keeper`] (when an engine is started again), [`leftovers`] (what must be gone before that). Beside them:
-//! [`library`] (patches and recordings by name).
+//! [`library`] (patches and recordings by name), and [`whole_file`] (how any of these is read and replaced).
 
 pub mod continuity;
 pub mod folder;
@@ -17,6 +17,7 @@ pub mod library;
 pub mod lock;
 pub mod record;
 pub mod scene;
+pub mod whole_file;
 pub mod writer;
 
 pub use lock::{SessionError, SessionLock};

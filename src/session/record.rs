@@ -128,6 +128,7 @@ fn spelled(command: &Command) -> String {
             format!("/connect {} {} {gain:?}", port(source), port(target))
         }
         Command::Disconnect { source, target } => format!("/disconnect {} {}", port(source), port(target)),
+        Command::PatchClear => "/patch/clear".to_owned(),
         Command::Panic => "/panic".to_owned(),
         // Nothing else changes what is set up; a replay would stop here and say so.
         other => format!("/{other:?}"),

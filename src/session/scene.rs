@@ -96,7 +96,9 @@ impl Scene {
             Command::Disconnect { source, target } => {
                 self.patch.disconnect(source, target)?;
             }
-            Command::Panic => *self = Self { next_instance: self.next_instance, ..Self::default() },
+            Command::PatchClear | Command::Panic => {
+                *self = Self { next_instance: self.next_instance, ..Self::default() }
+            }
             _ => return Err(SceneError::NotAChange),
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Who runs on this machine, and what lies in its shared memory.
 
 use super::until;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::path::Path;
 
 /// Workers of the engine `engine`, also when it is dead: its number is on their command lines.
@@ -77,4 +77,11 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = text.rsplit_once(')')?;
     Some(after_name.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Lets the files of `pid` grow to `bytes` at most, `None` for as long as they like.
+pub fn limit_files(pid: u32, bytes: Option<u64>) {
+    let pid = Pid::from_raw(pid as i32).expect("a process has a positive number");
+    let limit = Rlimit { current: bytes, maximum: None };
+    prlimit(Some(pid), Resource::Fsize, limit).expect("our own child may be limited");
 }
