@@ -65,7 +65,7 @@ fn a_patch_that_was_loaded_or_cleared_is_so_after_a_crash() {
     let (state, folder) = (TempDir::new().expect("a folder of our own"), Folder::of_patches());
     folder.put("verse", VERSE);
     let mut rig = kept(&state, &folder);
-    rig.must_all(&["/create noise before", "/patch/load verse", "/set 7 freq 440"]);
+    rig.must_all(&["/create noise before", "/patch/load verse", "/set '7' freq 440"]);
     let modules = rig.modules();
     assert_eq!(modules.len(), 2);
     // What the file says by then is not asked again.

@@ -139,24 +139,31 @@ fn a_file_cut_anywhere_or_with_a_flipped_bit_is_refused_or_loaded_whole() {
 }
 
 #[test]
-fn a_patch_for_which_there_is_no_memory_is_refused_and_all_of_it_is_given_back() {
+fn a_patch_for_which_there_is_no_memory_is_refused_and_has_it_once_the_old_one_is_cleared() {
     let folder = Folder::of_patches();
-    let delay = |n: usize| format!("[[module]]\ntype = \"delay\"\nid = \"d{n}\"\n");
-    folder.put("large", format!("version = 1\n{}", (0..64).map(delay).collect::<String>()));
-    folder.put("hand", BY_HAND);
+    let delays = |name: &str, count: usize| {
+        let delay = |n: usize| format!("[[module]]\ntype = \"delay\"\nid = \"{name}{n}\"\n");
+        folder.put(name, format!("version = 1\n{}", (0..count).map(delay).collect::<String>()));
+    };
+    // An arena of 4 MiB has room for 10 of them.
+    for (name, count) in [("one", 6), ("two", 6), ("all", 64)] {
+        delays(name, count);
+    }
     let mut rig = Rig::start(&folder.options_and(&["--arena", "4"]));
-    rig.must_all(&["/create vco 1 freq 220", "/create out out", "/connect vco1 out.left"]);
-    let before = rig.state();
-    let said = rig.refused("/patch/load large");
-    assert!(said.contains("does not fit beside the one that plays"), "{said}");
-    assert!(said.contains("/patch/clear first"), "{said}");
-    assert_eq!(rig.state(), before);
-    rig.must("/patch/clear");
-    let before = rig.state();
-    let said = rig.refused("/patch/load large");
-    assert!(!said.contains("/patch/clear"), "that would not help any more: {said}");
-    assert_eq!(rig.state(), before);
-    rig.must("/patch/load hand");
+    let said = rig.refused("/patch/load all");
+    assert!(!said.contains("/patch/clear"), "that would not help: {said}");
+    assert!(rig.modules().is_empty());
+    rig.must("/patch/load one");
+    let before = rig.modules();
+    for name in ["two", "all", "two"] {
+        let said = rig.refused(&format!("/patch/load {name}"));
+        assert!(said.contains("does not fit beside the one that plays"), "{name}: {said}");
+        assert!(said.contains("/patch/clear first"), "{name}: {said}");
+        assert_eq!(rig.modules(), before);
+    }
+    // At once, while what was cleared is still being heard.
+    rig.must_all(&["/patch/clear", "/patch/load two", "/panic", "/patch/load one"]);
+    assert_eq!(rig.modules(), before);
     rig.stop();
 }
 

@@ -127,6 +127,11 @@ impl Cells {
         Some(placed)
     }
 
+    /// Whether anything was freed that is not free yet.
+    pub fn has_buried(&self) -> bool {
+        !self.buried.is_empty()
+    }
+
     /// Frees what is no longer in use at `block`, the last one announced; `vacate` is told of each cell, whose
     /// place shall be nowhere.
     pub fn sweep(&mut self, block: u32, mut vacate: impl FnMut(u32)) {

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How long workers are tried for one module before it is refused; a fraction of it, unless all are dying.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long memory that is being freed is waited for: two blocks, unless the clock has stopped.
+const GRAVE_PATIENCE: Duration = Duration::from_millis(100);
 /// Between two tries.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -65,13 +67,25 @@ impl Conductor {
         self.keep_books();
     }
 
+    /// A cell and memory for `module`. If there is none but what was freed a moment ago, which may still be heard,
+    /// that is waited for.
+    fn take_room(&mut self, module: &PatchModule) -> Result<Placed, ArenaFull> {
+        let until = Instant::now() + GRAVE_PATIENCE;
+        loop {
+            let block = self.block();
+            let places = &self.pool.rig().control().places;
+            self.cells.sweep(block, |cell| places[cell as usize].put(Location::default()));
+            match self.cells.take(module) {
+                Err(_) if self.cells.has_buried() && Instant::now() < until => std::thread::sleep(LOOK),
+                taken => return taken,
+            }
+        }
+    }
+
     fn set_up(&mut self, patch: &Patch, module: &PatchModule) -> Result<(), RealiseError> {
         // Whoever asks for a module of a type that was given up wants it tried again.
         self.pool.blame().forgive_type(module.type_index as u32);
-        let block = self.block();
-        let places = &self.pool.rig().control().places;
-        self.cells.sweep(block, |cell| places[cell as usize].put(Location::default()));
-        let mut placed = self.cells.take(module)?;
+        let mut placed = self.take_room(module)?;
         placed.price_ns = self.pool.price_ns(module.type_index, placed.record.channels as usize);
         let near = self.slots_near(patch, module.instance);
         let until = Instant::now() + PATIENCE;
