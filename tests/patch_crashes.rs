@@ -1,9 +1,10 @@
-//! Patches and what comes in between: a disk that is full at any byte, the death of the engine.
+//! Patches and recordings and what comes in between: a disk that is full at any byte, the death of the engine.
 
 mod support;
 
 use rustix::process::Signal;
 use support::processes::{limit_files, signal};
+use support::sound::{peak, read};
 use support::{Folder, Rig, backline};
 use tempfile::TempDir;
 
@@ -103,6 +104,26 @@ fn a_load_that_is_refused_is_in_no_journal() {
     let modules = rig.modules();
     crash(&mut rig);
     assert_eq!(rig.modules(), modules);
+    rig.stop();
+}
+
+#[test]
+fn a_recording_is_there_after_a_crash_and_is_not_begun_again() {
+    let (state, takes) = (TempDir::new().expect("a folder of our own"), Folder::of_recordings());
+    let mut rig = kept(&state, &takes);
+    rig.must_all(&[
+        "/create out out",
+        "/create noise 1",
+        "/connect noise1 out.left 0.5",
+        "/record/start take",
+    ]);
+    // It is flushed every second.
+    rig.play_blocks(1_000);
+    crash(&mut rig);
+    assert!(peak(&read(&takes.file("take")).left) > 0.1, "nothing was kept");
+    assert_eq!(rig.status()["recordings"].as_array().map(Vec::len), Some(0));
+    assert!(rig.refused("/record/start take").contains("there already"));
+    rig.must_all(&["/record/start next", "/record/stop"]);
     rig.stop();
 }
 

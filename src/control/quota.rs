@@ -1,8 +1,8 @@
 //! Who may have how much: limits for the whole engine and for each client, known before anything is touched.
 //!
-//! A module or cable belongs to the client that made it, whoever frees it; what a patch file or a score made
-//! belongs to nobody. A client is an address with its port: two programs of one machine are two clients. Where both
-//! limits are reached the engine's is named, because a client cannot do anything about it alone.
+//! A module or cable belongs to the client that made it, whoever frees it; what a patch file, a score or a journal
+//! made belongs to nobody. A client is an address with its port: two programs of one machine are two clients. Where
+//! both limits are reached the engine's is named, because a client cannot do anything about it alone.
 
 use super::Conductor;
 use crate::command::Client;
