@@ -5,7 +5,8 @@
 //! Thread: main, at start. Refused: unknown keys of `backline.toml`, values out of range, an address that other
 //! machines reach without a word about who may.
 //!
-//! Reading order: this file, [`key`] (the table of settings), [`layer`] (where values come from), [`mod@resolve`].
+//! Reading order: this file, [`key`] (the table of settings), [`value`] (what they may be), [`layer`] (where values
+//! come from), [`mod@resolve`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -16,10 +17,12 @@ use ipnet::IpNet;
 pub mod key;
 pub mod layer;
 pub mod resolve;
+pub mod value;
 
-pub use key::{Key, parse_address};
+pub use key::Key;
 pub use layer::Layer;
 pub use resolve::{Resolved, load, resolve};
+pub use value::parse_address;
 
 /// Which clock drives the block cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
