@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
 use support::fakes::faulty_worker;
-use support::processes::{is_stopped, signal};
+use support::processes::{is_alive, is_stopped, signal};
 use support::{Rig, backline, until};
 use tempfile::TempDir;
 
@@ -129,7 +129,8 @@ fn a_worker_that_is_stopped_is_replaced_and_nobody_is_blamed() {
     stage.rig.must_all(&["/create vco 1", "/create out out", "/connect vco1 out 0.5"]);
     let pid = stage.rig.workers()[0]["pid"].as_u64().expect("a pid") as u32;
     signal(pid, Signal::STOP);
-    until("it is stopped", || is_stopped(pid));
+    // It is found out and killed while we look.
+    until("it is stopped", || is_stopped(pid) || !is_alive(pid));
     let _ = stage.rig.ask("/create vco 2");
     until("it is replaced", || !stage.events("judged").is_empty());
     let judged = &stage.events("judged")[0];

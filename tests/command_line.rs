@@ -186,7 +186,7 @@ fn stop_ends_a_running_engine_with_success_and_nothing_is_left() {
 fn workers_of_a_killed_engine_die_and_reap_removes_what_it_left() {
     let rig = Rig::start(&["--workers", "2"]);
     let pid = rig.pid;
-    assert_eq!(segments_of(pid).len(), 3, "one segment for the engine and one for each worker");
+    assert_eq!(segments_of(pid).len(), 4, "one for the engine, one for each worker, and one to spare");
     rig.killed();
     support::until("its workers are gone", || workers_of(pid).is_empty());
     let reaped = run(&["reap", "--json"]);

@@ -105,6 +105,8 @@ fn a_worker_that_is_condemned_is_killed_with_its_group_and_the_cause_says_so() {
     let folder = folder();
     let supervisor = supervisor(&folder, &stubborn(&folder));
     spawned(&supervisor, 0);
+    // Until then it may wait for a disk, and would be excused.
+    until("it runs", || folder.path().join("deaf").exists());
     supervisor.alarm().condemn(7);
     supervisor.alarm().condemn(0);
     let end = ending(&supervisor);

@@ -1,10 +1,10 @@
 //! The table of settings: names, units, ranges, and where each lives in [`Settings`].
 
+use super::Settings;
 use super::layer::Raw;
 use super::value::{
     address, clock, networks, path, replace, session, shown_folder, shown_networks, text, truth, whole,
 };
-use super::Settings;
 
 /// The most native workers an engine keeps.
 pub const MAX_WORKERS: usize = 64;

@@ -43,6 +43,11 @@ impl Conductor {
         self.pool.blame().forget(instance);
     }
 
+    /// Instances that are bypassed, with the reason.
+    pub fn bypassed(&self) -> &BTreeMap<u32, &'static str> {
+        &self.bypassed.0
+    }
+
     /// For `status`.
     pub(super) fn bypassed_json(&self) -> serde_json::Value {
         let row = |(instance, why): (&u32, &&str)| {

@@ -1,5 +1,5 @@
-//! Telling clients what happens: `/n_go`, `/n_end`, `/worker/state`, `/late`, `/xrun`, to whoever asked with
-//! `/notify 1`.
+//! Telling clients what happens: `/n_go`, `/n_end`, `/worker/state`, `/late`, `/xrun`, and `/fail` for a module that
+//! is bypassed, to whoever asked with `/notify 1`.
 //!
 //! In: what changed in the conductor since the last look. Out: events, each a message to each listener.
 //! Thread: control, which never waits for a listener: each has its own queue and its own rate, and what does not
@@ -9,7 +9,7 @@
 
 use super::Conductor;
 use crate::command::{Arg, Client, Reply};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Listeners at once.
@@ -42,6 +42,7 @@ enum Event {
     End(String),
     Worker { slot: usize, pid: u32, core: usize, state: &'static str, reason: String },
     Late { seconds: f64, address: String },
+    Bypassed { id: String, why: &'static str },
 }
 
 /// Somebody who listens.
@@ -62,6 +63,7 @@ struct Seen {
     plan_version: u32,
     modules: HashMap<u32, String>,
     workers: Vec<(u32, &'static str)>,
+    bypassed: BTreeMap<u32, &'static str>,
     xruns: u64,
 }
 
@@ -165,10 +167,24 @@ impl Notices {
             self.tell_all(&Event::Worker { slot, pid, core: entry.core, state, reason });
         }
         self.seen.workers = workers;
+        self.look_at_bypassed(conductor);
         let xruns = conductor.report().xruns.load(Relaxed);
         let missed = xruns.saturating_sub(self.seen.xruns);
         self.listeners.iter_mut().for_each(|listener| listener.xruns += missed);
         self.seen.xruns = xruns;
+    }
+
+    fn look_at_bypassed(&mut self, conductor: &Conductor) {
+        let bypassed = conductor.bypassed();
+        for (instance, why) in
+            bypassed.iter().filter(|(instance, _)| !self.seen.bypassed.contains_key(instance))
+        {
+            if let Some(module) = conductor.patch().by_instance(*instance) {
+                let event = Event::Bypassed { id: module.id.clone(), why };
+                self.listeners.iter_mut().for_each(|listener| listener.tell(event.clone()));
+            }
+        }
+        self.seen.bypassed.clone_from(bypassed);
     }
 
     /// Sends what waits, as far as each listener's rate allows.
@@ -189,6 +205,7 @@ impl Seen {
             plan_version: conductor.plan_version(),
             modules: modules_of(conductor),
             workers: workers_of(conductor),
+            bypassed: conductor.bypassed().clone(),
             xruns: conductor.report().xruns.load(Relaxed),
         }
     }
@@ -283,6 +300,11 @@ impl Event {
             Self::End(id) => ("/n_end", vec![Arg::Text(id.clone())]),
             Self::Late { seconds, address } => {
                 ("/late", vec![Arg::Double(*seconds), Arg::Text(address.clone())])
+            }
+            Self::Bypassed { id, why } => {
+                let reason =
+                    format!("it is bypassed, because {why}; /free it and create it again to try it again");
+                ("/fail", vec![Arg::Text("/create".to_owned()), Arg::Text(reason), Arg::Text(id.clone())])
             }
             Self::Worker { slot, pid, core, state, reason } => {
                 let place = vec![int(*slot as u32), int(*pid), int(*core as u32)];

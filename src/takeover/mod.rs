@@ -16,7 +16,7 @@ pub mod board;
 pub mod culprit;
 mod relocate;
 pub mod standby;
-mod stopped;
+mod state;
 mod watch;
 
 use crate::pool::rig::Rig;
@@ -65,7 +65,7 @@ pub enum Reason {
     Hung,
     /// It made one block late; it stays.
     Late,
-    /// It could not run because another worker of its core hangs; it is not to blame and stays.
+    /// It did not get its core: another worker of it hangs, or somebody else has it. It is not to blame and stays.
     Starved,
 }
 
@@ -77,7 +77,7 @@ impl Reason {
             Reason::Stopped => "is stopped",
             Reason::Hung => "hangs",
             Reason::Late => "made a block late",
-            Reason::Starved => "was starved by another worker of its core",
+            Reason::Starved => "did not get its core",
         }
     }
 }

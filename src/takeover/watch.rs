@@ -4,7 +4,7 @@ use super::board::Board;
 use super::culprit::{Culprit, Judge};
 use super::relocate::Mover;
 use super::standby::{Candidate, standby};
-use super::stopped::is_stopped;
+use super::state::{is_runnable, is_stopped};
 use super::{Fact, Reason, Request};
 use crate::pool::autopsy;
 use crate::pool::rig::Rig;
@@ -39,8 +39,18 @@ pub struct Watch {
     /// A block that was concealed, and when to look whether it came after all.
     recheck: Option<(u32, u64)>,
     late: [Option<u32>; MAX_SLOTS],
+    /// What whoever holds a block up had of its core when that was noticed.
+    watched: [Option<Noticed>; MAX_SLOTS],
     /// Process of each slot when it became usable.
     pids: [u32; MAX_SLOTS],
+}
+
+/// Noticed to hold up a block: how long it had run by then.
+#[derive(Clone, Copy)]
+struct Noticed {
+    block: u32,
+    cpu_ns: u64,
+    at_ns: u64,
 }
 
 /// Complaints that were dealt with.
@@ -73,6 +83,7 @@ impl Watch {
             handled: Handled::default(),
             recheck: None,
             late: [None; MAX_SLOTS],
+            watched: [None; MAX_SLOTS],
             pids: [0; MAX_SLOTS],
         }
     }
@@ -113,7 +124,7 @@ impl Watch {
         self.known = usable;
         self.fallen &= usable & !new;
         for slot in bits(new) {
-            self.late[slot] = None;
+            (self.late[slot], self.watched[slot]) = (None, None);
             self.pids[slot] = self.board.pid(slot);
             if self.mover().has_modules(slot) {
                 self.mover().slot(slot, slot);
@@ -158,14 +169,14 @@ impl Watch {
 
     fn hear_the_witness(&mut self) {
         if let Some(block) = self.board.overdue.heard(&mut self.handled.overdue) {
-            self.accuse(block, |watch, culprit, _| watch.leave_if_stopped(culprit));
+            self.accuse(block, |watch, culprit| watch.watch_closely(culprit, block));
         }
         if let Some(block) = self.board.concealed.heard(&mut self.handled.concealed) {
-            self.accuse(block, |watch, culprit, _| watch.note_late(culprit, block));
+            self.accuse(block, |watch, culprit| watch.note_late(culprit, block));
             self.recheck = Some((block, now_ns() + self.board.block_ns.load(Relaxed) / 2));
         }
         if let Some(block) = self.board.given_up.heard(&mut self.handled.given_up) {
-            self.accuse(block, Self::leave_as_hung);
+            self.accuse(block, |watch, culprit| watch.leave_as_hung(culprit, block));
         }
         self.recheck();
     }
@@ -180,37 +191,58 @@ impl Watch {
             return;
         }
         self.recheck = None;
-        self.accuse(block, Self::leave_as_hung);
+        self.accuse(block, |watch, culprit| watch.leave_as_hung(culprit, block));
     }
 
-    /// Calls `judge` for each culprit of `block`, with whether it is rendering what it owes.
-    fn accuse(&mut self, block: u32, mut judge: impl FnMut(&mut Self, Culprit, u64)) {
+    /// Calls `judge` for each culprit of `block`.
+    fn accuse(&mut self, block: u32, mut judge: impl FnMut(&mut Self, Culprit)) {
         let mut culprits = [None; MAX_SLOTS];
-        let mut held_cores = 0_u64;
-        let (rig, board) = (self.rig.clone(), self.board.clone());
-        self.judge.find(&rig, block, |culprit| {
+        self.judge.find(&self.rig, block, |culprit| {
             if let Some(place) = culprits.get_mut(culprit.slot) {
                 *place = Some(culprit);
-                if rig.head(culprit.slot).rendering.load(Relaxed) != 0 {
-                    held_cores |= 1_u64.checked_shl(board.core(culprit.slot)).unwrap_or(0);
-                }
             }
         });
         for culprit in culprits.into_iter().flatten() {
             if (self.known & !self.fallen) >> culprit.slot & 1 == 1 {
-                judge(self, culprit, held_cores);
+                judge(self, culprit);
             }
         }
     }
 
-    fn leave_if_stopped(&mut self, culprit: Culprit) {
-        if is_stopped(self.pids[culprit.slot]) {
-            self.leave(culprit.slot, Reason::Stopped);
+    /// Whoever is stopped loses its modules at once; for the others it is noted how long they have run.
+    fn watch_closely(&mut self, culprit: Culprit, block: u32) {
+        let (slot, pid) = (culprit.slot, self.pids[culprit.slot]);
+        if is_stopped(pid) {
+            self.leave(slot, Reason::Stopped);
+        } else {
+            let cpu_ns = rights::cpu_time_ns(pid);
+            self.watched[slot] = cpu_ns.map(|cpu_ns| Noticed { block, cpu_ns, at_ns: now_ns() });
         }
+    }
+
+    /// The worker in `slot`, if it was noticed to hold up `block` before. Whoever was not has come by his modules
+    /// since then.
+    fn noticed(&self, slot: usize, block: u32) -> Option<Noticed> {
+        self.watched[slot].filter(|noticed| noticed.block == block)
+    }
+
+    /// Whether it is the doing of the worker in `slot` that it holds up a block: it has had its core for half of the
+    /// time since it was noticed, or sleeps in the middle of a module. A machine that is too slow, or a worker of the
+    /// same core that hangs, does not give it its core.
+    fn is_at_fault(&self, slot: usize, noticed: Noticed) -> bool {
+        let pid = self.pids[slot];
+        let Some(cpu_ns) = rights::cpu_time_ns(pid) else { return false };
+        let elapsed_ns = now_ns().saturating_sub(noticed.at_ns);
+        let has_run = cpu_ns.saturating_sub(noticed.cpu_ns) >= elapsed_ns / 2;
+        has_run || (self.rig.head(slot).rendering.load(Relaxed) != 0 && !is_runnable(pid))
     }
 
     /// A worker may make one block late; the second time it is one to be left.
     fn note_late(&mut self, culprit: Culprit, block: u32) {
+        let Some(noticed) = self.noticed(culprit.slot, block) else { return };
+        if !self.is_at_fault(culprit.slot, noticed) {
+            return;
+        }
         let is_second = self.late[culprit.slot]
             .is_some_and(|before| (1..FORGIVEN_AFTER_BLOCKS).contains(&block.wrapping_sub(before)));
         self.late[culprit.slot] = Some(block);
@@ -221,12 +253,10 @@ impl Watch {
         }
     }
 
-    /// `held_cores` have a worker that is rendering what it owes. One that is not, on such a core, could not run:
-    /// its modules leave, it stays.
-    fn leave_as_hung(&mut self, culprit: Culprit, held_cores: u64) {
-        let rendering = self.rig.head(culprit.slot).rendering.load(Relaxed);
-        let is_core_held = held_cores >> (self.board.core(culprit.slot) & 63) & 1 == 1;
-        if rendering != 0 || !is_core_held {
+    /// Whoever holds up `block` loses its modules for good; if it is not at fault, it stays.
+    fn leave_as_hung(&mut self, culprit: Culprit, block: u32) {
+        let Some(noticed) = self.noticed(culprit.slot, block) else { return };
+        if self.is_at_fault(culprit.slot, noticed) {
             self.leave(culprit.slot, Reason::Hung);
         } else {
             let to = self.standby_for(culprit.slot, true);
