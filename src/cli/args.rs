@@ -116,6 +116,9 @@ pub struct EngineArgs {
     /// Memory that modules may take of each arena in MiB, 1 to 1024 [default: 1024]
     #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
     pub max_memory: Option<i64>,
+    /// Harm workers on purpose: seed=N and a probability a block for kill, segv, abort, stop, recycle
+    #[arg(long, value_name = "SPEC")]
+    pub chaos: Option<Spec>,
     /// Ask for no real-time priority and no locked memory
     #[arg(long)]
     pub no_realtime: bool,
@@ -167,7 +170,7 @@ pub struct RunArgs {
     /// Audio device by name, as `backline doctor` lists them
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
-    /// Where OSC arrives, UDP and TCP; port 0 picks a free one [default: 127.0.0.1:57190]
+    /// Where OSC arrives over UDP; port 0 picks a free one [default: 127.0.0.1:57190]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
     /// Network that may send OSC, when --listen lets other machines in; may be given more than once
@@ -265,11 +268,8 @@ pub struct RenderArgs {
     #[arg(long, value_name = "FILE")]
     pub score: Option<PathBuf>,
     /// Render the same graph in this process, without workers
-    #[arg(long)]
+    #[arg(long, conflicts_with = "chaos")]
     pub in_process: bool,
-    /// Harm workers on purpose: seed=N and a probability a block for kill, segv, abort, stop, recycle
-    #[arg(long, value_name = "SPEC", conflicts_with = "in_process")]
-    pub chaos: Option<Spec>,
     /// Options that `run` has, too.
     #[command(flatten)]
     pub engine: EngineArgs,

@@ -71,7 +71,7 @@ fn by_workers(
     total_frames: u64,
     out: &mut Out,
 ) -> anyhow::Result<Toll> {
-    let mut chaos = args.chaos.clone().map(Chaos::start).transpose()?;
+    let mut chaos = args.engine.chaos.clone().map(Chaos::start).transpose()?;
     let mut warmth = Warmth::new(args.engine.json);
     let (mut conductor, mut cycle) = control::start(settings, &mut |progress| warmth.show(progress))?;
     warmth.finish();
@@ -161,7 +161,7 @@ impl Out {
                 })
             );
         } else {
-            if args.chaos.is_some() {
+            if args.engine.chaos.is_some() {
                 println!("{}, {} blocks concealed", toll.injected, toll.concealed);
             }
             println!("{frames} frames in {took_s:.2} s, peak {peak:.3}, sha256 {sha256}");

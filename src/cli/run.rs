@@ -10,6 +10,7 @@ use super::signals::Stop;
 use super::warmth::Warmth;
 use crate::config::{self, Resolved, Settings};
 use crate::control::apply::Moment;
+use crate::control::chaos::{Chaos, Injected};
 use crate::control::files::Files;
 use crate::control::filework::FileWork;
 use crate::control::serve::Server;
@@ -96,9 +97,13 @@ fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> any
     recovery.begin_journal(&mut conductor, address);
     announce(&conductor, &opened, &address.to_string(), warm_ms, args.engine.json);
 
-    serve(&mut conductor, listener, &mut opened, &settings, &stop);
+    let mut chaos = args.engine.chaos.clone().map(Chaos::start).transpose()?;
+    serve(&mut conductor, listener, &mut opened, &settings, &stop, chaos.as_mut());
     opened.playing.stop();
     conductor.session.close(settings.session.is_some());
+    if let Some(chaos) = chaos {
+        say_injected(chaos.injected(), conductor.report().concealed.load(Relaxed), args.engine.json);
+    }
     let at_run_time = conductor.close_recording();
     drop(conductor);
     if let Some(recorder) = recorder {
@@ -172,14 +177,30 @@ fn serve(
     opened: &mut Opened,
     settings: &Settings,
     stop: &Stop,
+    mut chaos: Option<&mut Chaos>,
 ) {
     let mut server = Server::new(listener, settings);
     while !stop.is_asked() && !conductor.is_quitting() {
         server.turn(conductor);
+        if let Some(chaos) = &mut chaos {
+            chaos.strike_live(conductor);
+        }
         conductor.report().xruns.fetch_max(opened.playing.device_xruns(), Relaxed);
         if let Some(notice) = opened.playing.tend() {
             tracing::warn!("{notice}");
         }
+    }
+}
+
+fn say_injected(injected: Injected, concealed: u64, is_json: bool) {
+    if is_json {
+        let (faults, injected) = (injected.total(), injected.to_json());
+        say(format_args!(
+            "{}",
+            json!({ "event": "chaos", "faults": faults, "injected": injected, "concealed": concealed })
+        ));
+    } else {
+        say(format_args!("{injected}, {concealed} blocks concealed"));
     }
 }
 

@@ -11,7 +11,11 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// A moment in a block is drawn from this span, which is longer than a free-running block takes.
-const SPAN: Duration = Duration::from_micros(200);
+const FREE_SPAN: Duration = Duration::from_micros(200);
+/// A sleep of the kernel is coarser than this; the rest is waited for awake.
+const SLEEP_SLACK: Duration = Duration::from_micros(200);
+/// Blocks drawn for at once, however long nobody looked.
+const MOST_BLOCKS: u32 = 64;
 /// Blows under way at most.
 const QUEUE: usize = 64;
 
@@ -119,6 +123,7 @@ pub struct Chaos {
     state: u64,
     blows: Sender<Blow>,
     injected: Injected,
+    seen_block: Option<u32>,
 }
 
 impl Chaos {
@@ -127,7 +132,8 @@ impl Chaos {
         let (blows, struck) = bounded::<Blow>(QUEUE);
         std::thread::Builder::new().name("chaos".into()).spawn(move || {
             for blow in struck {
-                // A sleep of the kernel is coarser than a block of a free-running clock.
+                let left = blow.at.saturating_duration_since(Instant::now());
+                std::thread::sleep(left.saturating_sub(SLEEP_SLACK));
                 while Instant::now() < blow.at {
                     std::hint::spin_loop();
                 }
@@ -135,7 +141,7 @@ impl Chaos {
                 let _ = pidfd_send_signal(&blow.victim, blow.signal);
             }
         })?;
-        Ok(Self { state: spec.seed, spec, blows, injected: Injected::default() })
+        Ok(Self { state: spec.seed, spec, blows, injected: Injected::default(), seen_block: None })
     }
 
     /// What was done so far.
@@ -143,16 +149,33 @@ impl Chaos {
         self.injected
     }
 
-    /// Draws for one block, and strikes.
+    /// Draws for one block of a free-running clock, and strikes.
     pub fn strike(&mut self, conductor: &mut Conductor) {
+        self.strike_within(conductor, Instant::now(), FREE_SPAN);
+    }
+
+    /// Draws for each block that a clock has played since the last call, and strikes in as many blocks from now.
+    pub fn strike_live(&mut self, conductor: &mut Conductor) {
+        let block = conductor.block();
+        let passed = block.wrapping_sub(self.seen_block.replace(block).unwrap_or(block)).min(MOST_BLOCKS);
+        let settings = conductor.settings();
+        let period = Duration::from_secs(1) * settings.block_frames / settings.rate_hz;
+        let now = Instant::now();
+        for ahead in 0..passed {
+            self.strike_within(conductor, now + period * ahead, period);
+        }
+    }
+
+    /// Draws for one block, which begins at `from` and lasts for `span`.
+    fn strike_within(&mut self, conductor: &mut Conductor, from: Instant, span: Duration) {
         for (index, (_, kind)) in KINDS.iter().enumerate() {
-            if self.draw() < self.spec.odds[index] && self.strike_one(conductor, *kind) {
+            if self.draw() < self.spec.odds[index] && self.strike_one(conductor, *kind, from, span) {
                 self.injected.0[index] += 1;
             }
         }
     }
 
-    fn strike_one(&mut self, conductor: &mut Conductor, kind: Kind) -> bool {
+    fn strike_one(&mut self, conductor: &mut Conductor, kind: Kind, from: Instant, span: Duration) -> bool {
         let alive: Vec<usize> = (0..conductor.pool().slots().len())
             .filter(|slot| conductor.pool().slots()[*slot].state.is_usable())
             .collect();
@@ -167,7 +190,7 @@ impl Chaos {
         };
         let pid = Pid::from_raw(conductor.pool().slots()[slot].pid as i32);
         let victim = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        let at = Instant::now() + SPAN.mul_f64(moment);
+        let at = from + span.mul_f64(moment);
         victim.is_some_and(|victim| self.blows.try_send(Blow { victim, signal, at }).is_ok())
     }
 

@@ -22,6 +22,11 @@ pub fn faulty_worker() -> PathBuf {
     beside_engine("examples/faulty-worker", "cargo build --workspace --examples")
 }
 
+/// The worker that dies where it is told to (workers/native/tests/support/mortal_worker.rs).
+pub fn mortal_worker() -> PathBuf {
+    beside_engine("examples/mortal-worker", "cargo build --workspace --examples")
+}
+
 /// A shell script that can be run.
 pub fn script(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("worker.sh");

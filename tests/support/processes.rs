@@ -25,6 +25,15 @@ pub fn name_of(pid: u32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+/// What each thread of a process is doing: its name, the kernel's function it sleeps in, its system call.
+pub fn threads_of(pid: u32) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let read = |task: &std::path::Path, file: &str| {
+        std::fs::read_to_string(task.join(file)).unwrap_or_default().trim_end().to_owned()
+    };
+    tasks.map(|task| ["comm", "wchan", "syscall"].map(|file| read(&task.path(), file)).join(" ")).collect()
+}
+
 /// True if `pid` runs, sleeps or is stopped; a zombie is not alive.
 pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| !matches!(fields.first().map(String::as_str), None | Some("Z" | "X")))

@@ -1,9 +1,11 @@
 //! A running engine: `backline run` as a child of the test, on a free port, without a sound card.
 
 use super::packets::{encoded, line};
-use super::processes::{children_of, name_of, segments_of, signal, until_nothing_is_left_of, workers_of};
+use super::processes::{
+    children_of, name_of, segments_of, signal, threads_of, until_nothing_is_left_of, workers_of,
+};
 use super::sound::{Stereo, read};
-use super::{WATCHDOG, backline, end_of};
+use super::{WATCHDOG, backline, wait_for};
 use backline::command::{Arg, Reply};
 use backline::osc::Client;
 use rosc::{OscMessage, OscPacket, OscType};
@@ -247,7 +249,12 @@ impl Rig {
 
     /// Waits until somebody else has stopped it; its exit code.
     pub fn wait_for_end(&mut self) -> Option<i32> {
-        end_of(&mut self.child).code()
+        let ended = wait_for(|| self.child.try_wait().expect("it is our child"));
+        let stuck = || {
+            let threads = [self.child.id(), self.pid].map(threads_of);
+            panic!("process {} does not end: {threads:#?}; it says: {}", self.child.id(), self.log())
+        };
+        ended.unwrap_or_else(stuck).code()
     }
 
     /// Kills it as a crash would, and leaves what it left.

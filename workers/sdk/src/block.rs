@@ -148,8 +148,8 @@ fn render_module(
 ) {
     let block = announced.header.block;
     let Some(word) = view.own().commit_word(mine.memory.commit) else { return };
-    let has_missed_blocks = last != NEVER && last != block_before(block);
-    if has_missed_blocks {
+    let has_missed_blocks = last != block_before(block);
+    if has_missed_blocks && last != NEVER {
         catch_up(view, mine, word, last, block);
     }
     // Release fence: whoever sees a word of what is written from here on (line, outputs, state) also sees the

@@ -123,14 +123,13 @@ impl<'v> Ear<'v> {
         let word = arena.commit_word(cable.source.commit).ok_or(Interruption::TooLate)?;
         let seen = commit::observe(word);
         let wanted = if cable.is_feedback { block_before(self.block) } else { self.block };
-        let has_it = if cable.is_feedback {
-            // What closes a loop may be a block behind us, level with us, or new and silent.
-            seen.block == wanted || seen.block == self.block || seen.block == NEVER
+        let heard = if cable.is_feedback {
+            heard_back(seen.block, wanted)
         } else {
-            seen.block == wanted || seen.block == next_block(wanted)
+            (seen.block == wanted || seen.block == next_block(wanted)).then_some(wanted)
         };
-        if has_it && seen.lease == place.lease {
-            let start = cable.source.outputs[parity(wanted)];
+        if let Some(heard) = heard.filter(|_| seen.lease == place.lease) {
+            let start = cable.source.outputs[parity(heard)];
             return Ok(arena.words().get(start..start + cable.source.output_words).unwrap_or(&[]));
         }
         if self.blocks_behind() > 1 {
@@ -143,5 +142,31 @@ impl<'v> Ear<'v> {
         either.wait(started_ns + LOOK_AGAIN_NS);
         *waited_ns += now_ns() - started_ns;
         Err(Interruption::LookAgain)
+    }
+}
+
+/// The block that a feedback cable hears if its source has committed `last`: the one before ours, if the source has
+/// it, or is new and silent. A source that missed more than one block makes none of them good, and waits for us: then
+/// it is heard as it was last. It writes nothing before we commit, because it hears us in its next block.
+fn heard_back(last: u32, wanted: u32) -> Option<u32> {
+    let missed = wanted.wrapping_sub(last);
+    let is_lost = (2..u32::MAX / 2).contains(&missed);
+    match last {
+        _ if last == wanted || last == next_block(wanted) || last == NEVER => Some(wanted),
+        _ => is_lost.then_some(last),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_waits_for_a_block_that_will_come_and_for_no_other() {
+        for (last, heard) in
+            [(9, Some(9)), (10, Some(9)), (8, None), (7, Some(7)), (3, Some(3)), (NEVER, Some(9))]
+        {
+            assert_eq!(heard_back(last, 9), heard, "the source has {last}");
+        }
     }
 }

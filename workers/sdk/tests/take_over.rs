@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering::Acquire;
 use support::fate::{End, Fate, Point};
-use support::frail;
+use support::inscribed;
 use support::pair::Pair;
 use support::storm::Dice;
 use support::worker::Worker;
@@ -25,6 +25,8 @@ const ARENA_BYTES: usize = 2 * 1024 * 1024;
 const SLOTS: usize = 4;
 /// Blocks compared after each round.
 const BLOCKS_AFTER: usize = 50;
+/// A fate is met at the latest in so many blocks.
+const MOST_BLOCKS_TO_FATE: usize = 8;
 /// The test through which this program becomes a worker.
 const ENTRANCE: &str = "a_worker_that_may_die_plays_like_the_stock_worker";
 
@@ -162,7 +164,8 @@ impl Theatre {
         if !is_announced {
             self.announce();
         }
-        loop {
+        // Whoever has committed this block already meets it in the next one.
+        for _ in 0..MOST_BLOCKS_TO_FATE {
             let mut is_met = false;
             wait_until(&format!("a death or a block: {}", self.story), || {
                 let worker = &mut self.workers[self.home];
@@ -175,6 +178,7 @@ impl Theatre {
             self.hear();
             self.announce();
         }
+        panic!("nobody died: {}", self.story);
     }
 
     /// Lays a fate in the way, or clears the way.
@@ -274,7 +278,8 @@ impl Theatre {
     fn blow(&mut self, when: When, end: End, subject: usize) -> Blow {
         let at = match when {
             When::At(Point::Rendering) => self.dice.below(self.on.shape().block_frames + 1),
-            _ => 1,
+            When::At(Point::Storing) => self.pair.page_stored_into(subject, &mut self.dice),
+            _ => 0,
         };
         Blow { when, end, subject, at: at as u32 }
     }
@@ -296,7 +301,7 @@ fn start(on: &Stage, slot: usize) -> Worker {
     let engine = std::process::id();
     let command = match slot {
         0 => support::worker::command(on.name(), slot, engine),
-        _ => frail::command(ENTRANCE, on.name(), slot, engine),
+        _ => inscribed::command(ENTRANCE, on.name(), slot, engine),
     };
     Worker::started(on, slot, command)
 }
@@ -318,7 +323,7 @@ fn rounds(test: &str, block_frames: usize, is_alone: bool) {
 
 #[test]
 fn a_worker_that_may_die_plays_like_the_stock_worker() {
-    if frail::play_if_called() {
+    if inscribed::play_if_called() {
         return;
     }
     assert!(Pair::is_complete(), "a module type is not among those that are tried");

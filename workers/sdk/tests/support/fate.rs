@@ -1,7 +1,4 @@
-//! What shall happen to a worker, where in a block, and how: written into spare words of a module's record, where
-//! a [`super::frail::Frail`] worker finds it when it renders that module. The stock worker does not look there.
-
-use backline_abi::plan::ModuleRecord;
+//! What shall happen to a worker, where in a block, and how.
 
 /// Where in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,20 +53,4 @@ pub struct Fate {
     pub end: End,
     /// See [`Point`].
     pub at: u32,
-}
-
-impl Fate {
-    /// The record of a module at which this fate waits.
-    pub fn inscribed(self, record: &ModuleRecord) -> ModuleRecord {
-        let mut inscribed = *record;
-        inscribed.reserved[..4].copy_from_slice(&[self.number, self.point as u32, self.end as u32, self.at]);
-        inscribed
-    }
-
-    /// What waits at the module of `record`.
-    pub fn of(record: &ModuleRecord) -> Option<Self> {
-        let [number, point, end, at, ..] = record.reserved;
-        let (point, end) = (*Point::ALL.get(point as usize)?, *End::ALL.get(end as usize)?);
-        (number != 0).then_some(Self { number, point, end, at })
-    }
 }

@@ -1,5 +1,5 @@
-//! The stock worker, built into this test program, that meets a fate where it is told to: the shipped loop and
-//! the shipped rack, with a thin rack between them that dies.
+//! The stock worker that meets a fate where it is told to: the shipped loop and the shipped rack, with a thin rack
+//! between them that dies.
 //!
 //! Inside the rack a fate is met where it stands. Behind it (outputs, state, commit and wake are the loop's)
 //! the memory does it: a page that is read-only from now on faults at the first store into it, and a filter of
@@ -14,14 +14,11 @@ use backline_abi::plan::ModuleRecord;
 use backline_sdk::rack::{Job, Rack};
 use rack::Native;
 use std::hint::black_box;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{
     AtomicU32, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 
-/// Tells this program, started again, that it is a worker, and with which arguments.
-const CALL: &str = "BACKLINE_TEST_FRAIL";
 /// Words of the largest state.
 const STATE_WORDS: usize = 4096;
 
@@ -30,48 +27,29 @@ static END: AtomicU32 = AtomicU32::new(0);
 /// Address of the page that may not be written; 0 is none.
 static GUARDED: AtomicUsize = AtomicUsize::new(0);
 
-/// The command that starts this program again as a worker, through `test`, which must begin with
-/// [`play_if_called`].
-pub fn command(test: &str, name: &str, slot: usize, engine: u32) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-    let core = slot % std::thread::available_parallelism().map_or(1, usize::from);
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    command.env(CALL, format!("{name} {slot} {core} {engine}")).env_remove("RUST_BACKTRACE");
-    // A fate that is a panic says so.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-/// Lives a worker's life if this process was started for that; true when it is over.
-pub fn play_if_called() -> bool {
-    let Ok(call) = std::env::var(CALL) else { return false };
-    let words: Vec<String> = call.split(' ').map(str::to_owned).collect();
-    let own = format!("/{}-{}", words[0], words[1]);
-    let frail = Frail { native: Native, own, base: 0, met: AtomicU32::new(0), before: vec![1; STATE_WORDS] };
-    backline_sdk::run(words.into_iter(), frail).expect("the stage is as it should be");
-    true
-}
+/// The fate that waits at a module, at one of the points asked about, if it was not met before. It is now.
+type Oracle = Box<dyn Fn(&ModuleRecord, &dyn Fn(Point) -> bool) -> Option<Fate>>;
 
 /// The stock rack, and death.
-struct Frail {
+pub struct Frail {
     native: Native,
     /// How our arena is called in the list of mappings.
     own: String,
     /// Where it is.
     base: usize,
-    /// The last fate met.
-    met: AtomicU32,
+    oracle: Oracle,
     /// A module's state before a block.
     before: Vec<u32>,
 }
 
 impl Frail {
-    /// The fate that waits at this module, if it was not met before. It is now.
-    fn due(&self, record: &ModuleRecord, is_at: impl Fn(Point) -> bool) -> Option<Fate> {
-        let fate =
-            Fate::of(record).filter(|fate| is_at(fate.point) && fate.number > self.met.load(Relaxed))?;
-        self.met.store(fate.number, Relaxed);
-        Some(fate)
+    /// A worker with the command line `words` that meets what `oracle` says.
+    pub fn new(
+        words: &[String],
+        oracle: impl Fn(&ModuleRecord, &dyn Fn(Point) -> bool) -> Option<Fate> + 'static,
+    ) -> Self {
+        let own = format!("/{}-{}", words[0], words[1]);
+        Self { native: Native, own, base: 0, oracle: Box::new(oracle), before: vec![1; STATE_WORDS] }
     }
 
     /// Renders the first `frames` frames of a job, which is then as it was, but for its line.
@@ -111,7 +89,7 @@ impl Rack for Frail {
     }
 
     fn fits(&self, record: &ModuleRecord, rate_hz: f32) -> bool {
-        if let Some(fate) = self.due(record, |point| point == Point::Hearing) {
+        if let Some(fate) = (self.oracle)(record, &|point| point == Point::Hearing) {
             meet(fate.end, self.base);
         }
         self.native.fits(record, rate_hz)
@@ -126,7 +104,7 @@ impl Rack for Frail {
             black_box(1.0e-39_f32) * black_box(1.0) == 0.0,
             "denormals are flushed wherever modules render"
         );
-        if let Some(fate) = self.due(job.record, |point| point != Point::Hearing) {
+        if let Some(fate) = (self.oracle)(job.record, &|point| point != Point::Hearing) {
             let page = self.base + job.record.memory_start as usize * 4 / PAGE * PAGE;
             match fate.point {
                 Point::Hearing => {}

@@ -4,6 +4,7 @@
 
 pub mod fate;
 pub mod frail;
+pub mod inscribed;
 pub mod pair;
 pub mod storm;
 pub mod worker;

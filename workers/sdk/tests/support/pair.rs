@@ -6,6 +6,7 @@ use super::storm::Dice;
 use super::{Module, Stage, Wish};
 use backline_abi::block::{Event, kind};
 use backline_abi::commit::parity;
+use backline_abi::layout::PAGE;
 use backline_abi::plan::{Plan, PlanConnection, PlanEntry};
 use backline_dsp::catalogue::{CATALOGUE, find};
 use std::sync::atomic::Ordering::Relaxed;
@@ -87,6 +88,14 @@ impl Pair {
     /// How a subject is called.
     pub fn name(subject: usize) -> &'static str {
         HALF[subject].0
+    }
+
+    /// A page of a subject's memory, counted from its first, that is stored into in every other block at least.
+    pub fn page_stored_into(&self, subject: usize, dice: &mut Dice) -> usize {
+        let memory = &self.subjects[subject].memory;
+        let [commit, first, last] =
+            [memory.commit, memory.outputs[0], memory.line - 1].map(|word| word * 4 / PAGE);
+        first - commit + dice.below(last - first + 1)
     }
 
     /// Subjects that move.
