@@ -12,7 +12,7 @@ use support::processes::{
     children_of, is_alive, limit_files, name_of, segments_of, signal, until_nothing_is_left_of, workers_of,
 };
 use support::sound::{peak, read};
-use support::{Rig, backline, output, stderr, stdout, until};
+use support::{Rig, backline, on_its_own, output, program, stderr, stdout, until};
 use tempfile::TempDir;
 
 /// A voice that sounds only while its gate is open.
@@ -35,7 +35,10 @@ impl Place {
     }
 
     fn command(&self) -> Command {
-        let mut command = backline();
+        // Whoever runs the tests may have HUP ignored, as nohup does.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(program());
+        let mut command = on_its_own(command);
         command.env("BACKLINE_STATE", self.0.path().join("state")).env("XDG_RUNTIME_DIR", self.0.path());
         command
     }
