@@ -2,8 +2,10 @@
 
 mod support;
 
-use support::file;
+use std::path::Path;
+use std::process::Command;
 use support::render::{Piece, Rendered, Way};
+use support::{file, output, program, stderr, stdout};
 
 const SECONDS: f64 = 8.0;
 const WORKERS: usize = 4;
@@ -36,4 +38,17 @@ fn killed_crashed_aborted_stopped_and_recycled_workers_change_no_sample() {
             assert_eq!(sha256, clean.sha256, "block {block}, {spec}: {told}");
         }
     }
+}
+
+#[test]
+fn the_long_run_of_faults_runs_and_finds_nothing() {
+    let folder = Path::new(program()).parent().expect("it lies in a folder");
+    let mut command = Command::new("python3");
+    command
+        .arg(file("scripts/chaos"))
+        .args(["kills", "leaks", "engine", "--faults", "40", "--release"])
+        .arg(folder);
+    let ended = output(command);
+    assert!(ended.status.success(), "{}{}", stdout(&ended), stderr(&ended));
+    assert_eq!(stdout(&ended).matches("\"is_well\": true").count(), 3, "{}", stdout(&ended));
 }
