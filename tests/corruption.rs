@@ -8,6 +8,7 @@ use backline::pool::Pool;
 use backline::pool::dispatch::{Conversation, DispatchError};
 use backline::pool::rig::{Rig, RigSpec};
 use backline::rt::report::AudioReport;
+use backline::supervise::alarm::Alarm;
 use backline::supervise::audit::Audit;
 use backline::takeover::TakeOver;
 use backline_abi::layout::{ARENA_HEAP_WORDS, ArenaHead, ModuleMemory};
@@ -158,7 +159,8 @@ fn whatever_the_arenas_hold_every_block_is_finite_and_under_the_ceiling() {
     let (mut outbox, inbox) = handoff();
     let (_sender, queue) = events();
     let report = Arc::new(AudioReport::default());
-    let takeover = TakeOver::start(rig.clone(), false).expect("a thread");
+    let takeover =
+        TakeOver::start(rig.clone(), Arc::new(Alarm::new().expect("a bell")), false).expect("a thread");
     let mut cycle = Cycle::new(rig.clone(), inbox, queue, takeover.witness(), report.clone());
     let sinks = sinks();
     for sink in &sinks {

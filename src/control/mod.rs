@@ -111,7 +111,7 @@ pub fn start(
     let (outbox, inbox) = handoff();
     let (sender, queue) = events();
     let report = Arc::new(AudioReport::default());
-    let takeover = TakeOver::start(rig.clone(), settings.wants_realtime)?;
+    let takeover = TakeOver::start(rig.clone(), pool.alarm().clone(), settings.wants_realtime)?;
     let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
     takeover.board().block_ns.store(block_ns, std::sync::atomic::Ordering::Relaxed);
     let cycle = Cycle::new(rig.clone(), inbox, queue, takeover.witness(), report.clone());

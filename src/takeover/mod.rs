@@ -6,7 +6,7 @@
 //! reports, and has the dead replaced.
 //! Thread: its own, FIFO, above the workers and below the audio thread. It sleeps on everything at once; awake, it
 //! allocates, locks and logs nothing. Reading order: `watch` (the loop), `relocate` (one module, one slot),
-//! [`standby`] (where to), [`culprit`] (who holds a block up), [`board`] (what others tell it).
+//! [`standby`] (where to), [`culprit`] (who holds a block up), `evidence` (whether it can help it), [`board`] (what others tell it).
 //!
 //! What if a worker misbehaves? It loses its modules once; whatever it writes later stands under leases that nobody
 //! asks for. Does anything wait? Nobody waits for the worker that is left, and nobody waits for this thread but
@@ -14,12 +14,14 @@
 
 pub mod board;
 pub mod culprit;
+mod evidence;
 mod relocate;
 pub mod standby;
 mod state;
 mod watch;
 
 use crate::pool::rig::Rig;
+use crate::supervise::alarm::Alarm;
 use crate::supervise::blame::Culprit;
 use backline_abi::plan::Location;
 use backline_abi::wake::{self, now_ns};
@@ -121,12 +123,12 @@ pub struct Witness {
 }
 
 impl TakeOver {
-    /// Starts the thread over `rig`.
-    pub fn start(rig: Arc<Rig>, wants_realtime: bool) -> std::io::Result<Self> {
+    /// Starts the thread over `rig`; whoever hangs or is stopped is condemned by `alarm`.
+    pub fn start(rig: Arc<Rig>, alarm: Arc<Alarm>, wants_realtime: bool) -> std::io::Result<Self> {
         let board = Arc::new(Board::new());
         let (requests, requests_in) = rtrb::RingBuffer::new(QUEUE);
         let (facts_out, facts) = rtrb::RingBuffer::new(QUEUE);
-        let watch = watch::Watch::new(rig, board.clone(), requests_in, facts_out);
+        let watch = watch::Watch::new(rig, board.clone(), alarm, requests_in, facts_out);
         let thread =
             std::thread::Builder::new().name("take-over".into()).spawn(move || watch.run(wants_realtime))?;
         Ok(Self { board, requests, facts, asked: 0, thread: Some(thread) })

@@ -2,13 +2,15 @@
 
 use super::board::Board;
 use super::culprit::{Culprit, Judge};
+use super::evidence::Evidence;
 use super::relocate::Mover;
 use super::standby::{Candidate, standby};
-use super::state::{is_runnable, is_stopped};
+use super::state::is_stopped;
 use super::{Fact, Reason, Request};
 use crate::pool::autopsy;
 use crate::pool::rig::Rig;
 use crate::rt::{self, TAKE_OVER_PRIORITY};
+use crate::supervise::alarm::Alarm;
 use backline_abi::death;
 use backline_abi::layout::MAX_SLOTS;
 use backline_abi::rights;
@@ -18,9 +20,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Longest sleep when nothing happens.
 const LOOK_NS: u64 = 1_000_000_000;
-/// A worker that makes a block late twice within so many is condemned. A machine that stands still now and then
-/// (a virtual one does, every thousand blocks or so) condemns nobody by that.
-const FORGIVEN_AFTER_BLOCKS: u32 = 16;
+/// Whose fault a late block is cannot be told after less than this part of a block.
+const SHORTEST_PARTS_OF_BLOCK: u64 = 8;
 /// Death notices, the bell, and room to spare.
 const MOST_WAITED: usize = MAX_SLOTS + 2;
 
@@ -28,6 +29,7 @@ const MOST_WAITED: usize = MAX_SLOTS + 2;
 pub struct Watch {
     rig: Arc<Rig>,
     board: Arc<Board>,
+    alarm: Arc<Alarm>,
     requests: rtrb::Consumer<Request>,
     facts: rtrb::Producer<Fact>,
     judge: Judge,
@@ -38,19 +40,9 @@ pub struct Watch {
     handled: Handled,
     /// A block that was concealed, and when to look whether it came after all.
     recheck: Option<(u32, u64)>,
-    late: [Option<u32>; MAX_SLOTS],
-    /// What whoever holds a block up had of its core when that was noticed.
-    watched: [Option<Noticed>; MAX_SLOTS],
+    evidence: Evidence,
     /// Process of each slot when it became usable.
     pids: [u32; MAX_SLOTS],
-}
-
-/// Noticed to hold up a block: how long it had run by then.
-#[derive(Clone, Copy)]
-struct Noticed {
-    block: u32,
-    cpu_ns: u64,
-    at_ns: u64,
 }
 
 /// Complaints that were dealt with.
@@ -69,12 +61,14 @@ impl Watch {
     pub fn new(
         rig: Arc<Rig>,
         board: Arc<Board>,
+        alarm: Arc<Alarm>,
         requests: rtrb::Consumer<Request>,
         facts: rtrb::Producer<Fact>,
     ) -> Self {
         Self {
             rig,
             board,
+            alarm,
             requests,
             facts,
             judge: Judge::new(),
@@ -82,8 +76,7 @@ impl Watch {
             fallen: 0,
             handled: Handled::default(),
             recheck: None,
-            late: [None; MAX_SLOTS],
-            watched: [None; MAX_SLOTS],
+            evidence: Evidence::new(),
             pids: [0; MAX_SLOTS],
         }
     }
@@ -124,8 +117,8 @@ impl Watch {
         self.known = usable;
         self.fallen &= usable & !new;
         for slot in bits(new) {
-            (self.late[slot], self.watched[slot]) = (None, None);
             self.pids[slot] = self.board.pid(slot);
+            self.evidence.open(slot, self.pids[slot]);
             if self.mover().has_modules(slot) {
                 self.mover().slot(slot, slot);
             }
@@ -169,14 +162,14 @@ impl Watch {
 
     fn hear_the_witness(&mut self) {
         if let Some(block) = self.board.overdue.heard(&mut self.handled.overdue) {
-            self.accuse(block, |watch, culprit| watch.watch_closely(culprit, block));
+            self.each_culprit(block, Self::look_closely);
         }
         if let Some(block) = self.board.concealed.heard(&mut self.handled.concealed) {
-            self.accuse(block, |watch, culprit| watch.note_late(culprit, block));
-            self.recheck = Some((block, now_ns() + self.board.block_ns.load(Relaxed) / 2));
+            self.each_culprit(block, Self::note_late);
+            self.recheck = Some((block, now_ns() + self.block_ns() / 2));
         }
         if let Some(block) = self.board.given_up.heard(&mut self.handled.given_up) {
-            self.accuse(block, |watch, culprit| watch.leave_as_hung(culprit, block));
+            self.clear_the_way(block);
         }
         self.recheck();
     }
@@ -185,17 +178,21 @@ impl Watch {
     /// the whole machine stood still, and nobody is accused yet.
     fn recheck(&mut self) {
         let Some((block, at_ns)) = self.recheck.filter(|(_, at_ns)| now_ns() >= *at_ns) else { return };
-        let patience_ns = self.board.block_ns.load(Relaxed) / 2;
+        let patience_ns = self.block_ns() / 2;
         if now_ns() > at_ns + patience_ns {
             self.recheck = Some((block, now_ns() + patience_ns));
             return;
         }
         self.recheck = None;
-        self.accuse(block, |watch, culprit| watch.leave_as_hung(culprit, block));
+        self.clear_the_way(block);
+    }
+
+    fn block_ns(&self) -> u64 {
+        self.board.block_ns.load(Relaxed)
     }
 
     /// Calls `judge` for each culprit of `block`.
-    fn accuse(&mut self, block: u32, mut judge: impl FnMut(&mut Self, Culprit)) {
+    fn each_culprit(&mut self, block: u32, mut judge: impl FnMut(&mut Self, Culprit, u32)) {
         let mut culprits = [None; MAX_SLOTS];
         self.judge.find(&self.rig, block, |culprit| {
             if let Some(place) = culprits.get_mut(culprit.slot) {
@@ -204,66 +201,64 @@ impl Watch {
         });
         for culprit in culprits.into_iter().flatten() {
             if (self.known & !self.fallen) >> culprit.slot & 1 == 1 {
-                judge(self, culprit);
+                judge(self, culprit, block);
             }
         }
     }
 
-    /// Whoever is stopped loses its modules at once; for the others it is noted how long they have run.
-    fn watch_closely(&mut self, culprit: Culprit, block: u32) {
-        let (slot, pid) = (culprit.slot, self.pids[culprit.slot]);
-        if is_stopped(pid) {
-            self.leave(slot, Reason::Stopped);
+    /// Whoever is stopped loses its modules at once; of the others it is noted how long they have run.
+    fn look_closely(&mut self, culprit: Culprit, block: u32) {
+        if is_stopped(self.pids[culprit.slot]) {
+            self.leave(culprit.slot, Reason::Stopped);
         } else {
-            let cpu_ns = rights::cpu_time_ns(pid);
-            self.watched[slot] = cpu_ns.map(|cpu_ns| Noticed { block, cpu_ns, at_ns: now_ns() });
+            self.evidence.notice(culprit.slot, block);
         }
     }
 
-    /// The worker in `slot`, if it was noticed to hold up `block` before. Whoever was not has come by his modules
-    /// since then.
-    fn noticed(&self, slot: usize, block: u32) -> Option<Noticed> {
-        self.watched[slot].filter(|noticed| noticed.block == block)
-    }
-
-    /// Whether it is the doing of the worker in `slot` that it holds up a block: it has had its core for half of the
-    /// time since it was noticed, or sleeps in the middle of a module. A machine that is too slow, or a worker of the
-    /// same core that hangs, does not give it its core.
-    fn is_at_fault(&self, slot: usize, noticed: Noticed) -> bool {
-        let pid = self.pids[slot];
-        let Some(cpu_ns) = rights::cpu_time_ns(pid) else { return false };
-        let elapsed_ns = now_ns().saturating_sub(noticed.at_ns);
-        let has_run = cpu_ns.saturating_sub(noticed.cpu_ns) >= elapsed_ns / 2;
-        has_run || (self.rig.head(slot).rendering.load(Relaxed) != 0 && !is_runnable(pid))
+    fn is_at_fault(&self, slot: usize, block: u32) -> bool {
+        let is_rendering = self.rig.head(slot).rendering.load(Relaxed) != 0;
+        self.evidence.is_noticed(slot, block)
+            && self.evidence.is_at_fault(slot, is_rendering, self.block_ns() / SHORTEST_PARTS_OF_BLOCK)
     }
 
     /// A worker may make one block late; the second time it is one to be left.
     fn note_late(&mut self, culprit: Culprit, block: u32) {
-        let Some(noticed) = self.noticed(culprit.slot, block) else { return };
-        if !self.is_at_fault(culprit.slot, noticed) {
-            return;
-        }
-        let is_second = self.late[culprit.slot]
-            .is_some_and(|before| (1..FORGIVEN_AFTER_BLOCKS).contains(&block.wrapping_sub(before)));
-        self.late[culprit.slot] = Some(block);
-        if is_second || is_stopped(self.pids[culprit.slot]) {
-            self.leave(culprit.slot, Reason::Hung);
-        } else {
-            self.tell(Reason::Late, culprit.slot, None, 0, now_ns());
+        let slot = culprit.slot;
+        if is_stopped(self.pids[slot]) {
+            self.leave(slot, Reason::Stopped);
+        } else if self.is_at_fault(slot, block) {
+            match self.evidence.note_late(slot, block) {
+                true => self.leave(slot, Reason::Hung),
+                false => self.tell(Reason::Late, slot, None, 0, now_ns()),
+            }
         }
     }
 
-    /// Whoever holds up `block` loses its modules for good; if it is not at fault, it stays.
-    fn leave_as_hung(&mut self, culprit: Culprit, block: u32) {
-        let Some(noticed) = self.noticed(culprit.slot, block) else { return };
-        if self.is_at_fault(culprit.slot, noticed) {
-            self.leave(culprit.slot, Reason::Hung);
-        } else {
-            let to = self.standby_for(culprit.slot, true);
-            let noticed_ns = now_ns();
-            let modules = to.map_or(0, |to| self.mover().slot(culprit.slot, to));
-            self.tell(Reason::Starved, culprit.slot, to, modules, noticed_ns);
-        }
+    /// Everybody leaves whoever holds `block` up by his own fault. Then also whoever has no core because of that, or
+    /// had none for long.
+    fn clear_the_way(&mut self, block: u32) {
+        let mut held_cores = 0_u64;
+        self.each_culprit(block, |watch, culprit, block| {
+            if watch.is_at_fault(culprit.slot, block) {
+                held_cores |= watch.core_bit(culprit.slot);
+                watch.leave(culprit.slot, Reason::Hung);
+            }
+        });
+        self.each_culprit(block, |watch, culprit, block| {
+            let slot = culprit.slot;
+            let is_held = watch.core_bit(slot) & held_cores != 0;
+            let has_starved =
+                watch.evidence.is_noticed(slot, block) && watch.evidence.note_starved(slot, watch.block_ns());
+            if is_held || has_starved {
+                let (to, noticed_ns) = (watch.standby_for(slot, true), now_ns());
+                let modules = to.map_or(0, |to| watch.mover().slot(slot, to));
+                watch.tell(Reason::Starved, slot, to, modules, noticed_ns);
+            }
+        });
+    }
+
+    fn core_bit(&self, slot: usize) -> u64 {
+        1_u64.checked_shl(self.board.core(slot)).unwrap_or(0)
     }
 
     /// Everything leaves `slot`, which is not looked at again until there is a new process in it.
@@ -272,6 +267,10 @@ impl Watch {
         self.fallen |= 1 << slot;
         let to = self.standby_for(slot, reason != Reason::Died);
         let modules = to.map_or(0, |to| self.mover().slot(slot, to));
+        if reason != Reason::Died {
+            // Now, not when control hears of it: it may hold its core.
+            self.alarm.condemn(slot);
+        }
         self.tell(reason, slot, to, modules, noticed_ns);
     }
 
