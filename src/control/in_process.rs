@@ -303,5 +303,8 @@ const NOWHERE: ModuleMemory = ModuleMemory {
     state_words: 0,
     line: 0,
     line_words: 0,
+    line_owner: 0,
+    stamps: 0,
+    stamp_words: 0,
     end: 0,
 };

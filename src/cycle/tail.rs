@@ -108,6 +108,9 @@ mod tests {
             state_words: 0,
             line: 0,
             line_words: 0,
+            line_owner: 0,
+            stamps: 0,
+            stamp_words: 0,
             end: 0,
         };
         Sink { cell: 3, instance: 9, memory }

@@ -93,7 +93,9 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::is_stopped;
     use super::*;
+    use rustix::process::{Pid, Signal, kill_process};
 
     /// Shorter than what any test waits.
     const SHORTEST_NS: u64 = 1_000_000;
@@ -110,7 +112,9 @@ mod tests {
         let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is everywhere");
         let mut evidence = Evidence::new();
         evidence.open(3, sleeper.id());
-        while is_runnable(sleeper.id()) {
+        // It may be starting still; from now on it does nothing for certain.
+        kill_process(Pid::from_child(&sleeper), Signal::STOP).expect("it is ours");
+        while !is_stopped(sleeper.id()) {
             std::thread::yield_now();
         }
         evidence.notice(3, 7);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// First word of both kinds of segment: "Backline" in ASCII.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"Backline");
 /// Changes whenever anything in this crate's layout or its meaning does.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 /// Worker slots an engine may have; one bit each in a set of slots.
@@ -306,9 +306,18 @@ pub struct ModuleMemory {
     pub line: usize,
     /// Words of the line.
     pub line_words: usize,
+    /// Whose line the stamps are about: an instance.
+    pub line_owner: usize,
+    /// For each [`LINE_CHUNK_WORDS`] of the line the block that was written there last; 0 for never.
+    pub stamps: usize,
+    /// How many.
+    pub stamp_words: usize,
     /// First word behind it.
     pub end: usize,
 }
+
+/// Samples of a line that have a stamp in common.
+pub const LINE_CHUNK_WORDS: usize = 256;
 
 /// Words of a cache line.
 const LINE_WORDS: usize = 16;
@@ -328,7 +337,11 @@ impl ModuleMemory {
         let outputs = start + LINE_WORDS;
         let states = outputs.checked_add(round(output_words)?.checked_mul(2)?)?;
         let line = states.checked_add(round(state_words)?.checked_mul(2)?)?;
-        let end = line.checked_add(round(line_words)?)?;
+        let line_owner = line.checked_add(round(line_words)?)?;
+        let stamp_words = line_words.div_ceil(LINE_CHUNK_WORDS);
+        let has_line = usize::from(line_words > 0);
+        let stamps = line_owner.checked_add(LINE_WORDS * has_line)?;
+        let end = stamps.checked_add(round(stamp_words)?)?;
         (end <= arena_words).then_some(Self {
             commit: start,
             outputs: [outputs, outputs + round(output_words)?],
@@ -337,6 +350,9 @@ impl ModuleMemory {
             state_words,
             line,
             line_words,
+            line_owner,
+            stamps,
+            stamp_words,
             end,
         })
     }

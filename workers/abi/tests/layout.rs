@@ -54,7 +54,7 @@ fn any_record() -> impl Strategy<Value = ModuleRecord> {
 }
 
 /// Everything that a module writes.
-fn ranges(memory: &ModuleMemory) -> [Range<usize>; 6] {
+fn ranges(memory: &ModuleMemory) -> [Range<usize>; 8] {
     let span = |start: usize, words: usize| start..start + words;
     [
         span(memory.commit, 2),
@@ -63,6 +63,8 @@ fn ranges(memory: &ModuleMemory) -> [Range<usize>; 6] {
         span(memory.states[0], memory.state_words),
         span(memory.states[1], memory.state_words),
         span(memory.line, memory.line_words),
+        span(memory.line_owner, usize::from(memory.line_words > 0)),
+        span(memory.stamps, memory.stamp_words),
     ]
 }
 
@@ -95,7 +97,7 @@ proptest! {
     ) {
         let memory_start = start as u32 * 16;
         let record = ModuleRecord { memory_start, state_words, line_words, output_planes, ..ModuleRecord::zeroed() };
-        prop_assume!((memory_start + 32 + 2 * (state_words + 16) + line_words + 64) as usize
+        prop_assume!((memory_start + 32 + 2 * (state_words + 16) + line_words + line_words / 256 + 128) as usize
             + 2 * (output_planes as usize * block_frames + 16) <= ARENA_WORDS);
         let memory = ModuleMemory::of(&record, block_frames, ARENA_WORDS);
         prop_assert!(memory.is_some_and(|memory| memory.commit == memory_start as usize));

@@ -5,36 +5,57 @@
 //! takes a module over copies them while the old one may still be running; all accesses are relaxed and
 //! compile to plain moves.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, Release},
+    fence,
+};
+
+/// Samples of a line that have a stamp in common.
+pub const CHUNK_SAMPLES: usize = 256;
 
 /// A ring of `f32` samples, as long as the module asked for at creation.
 #[derive(Clone, Copy)]
-pub struct Line<'a>(&'a [AtomicU32]);
+pub struct Line<'a> {
+    samples: &'a [AtomicU32],
+    stamps: &'a [AtomicU32],
+    stamp: u32,
+}
 
 impl<'a> Line<'a> {
     /// A line over `words`, each one sample's bits. Real-time safe.
     pub fn new(words: &'a [AtomicU32]) -> Self {
-        Self(words)
+        Self { samples: words, stamps: &[], stamp: 0 }
+    }
+
+    /// The same; whoever writes leaves `stamp` at the chunk. Real-time safe.
+    pub fn stamped(words: &'a [AtomicU32], stamps: &'a [AtomicU32], stamp: u32) -> Self {
+        Self { samples: words, stamps, stamp }
     }
 
     /// Samples in the ring.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.samples.len()
     }
 
     /// True for a module that asked for no line.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.samples.is_empty()
     }
 
     /// The sample at `index`, or silence outside the ring. Real-time safe.
     pub fn read(&self, index: usize) -> f32 {
-        self.0.get(index).map_or(0.0, |word| f32::from_bits(word.load(Relaxed)))
+        self.samples.get(index).map_or(0.0, |word| f32::from_bits(word.load(Relaxed)))
     }
 
     /// Appends at `index`; ignored outside the ring. Real-time safe.
     pub fn write(&self, index: usize, sample: f32) {
-        if let Some(word) = self.0.get(index) {
+        if let Some(word) = self.samples.get(index) {
+            if let Some(stamp) = self.stamps.get(index / CHUNK_SAMPLES) {
+                stamp.store(self.stamp, Relaxed);
+                // Release fence: who sees the sample sees the stamp.
+                fence(Release);
+            }
             word.store(sample.to_bits(), Relaxed);
         }
     }

@@ -12,6 +12,8 @@ use std::time::Instant;
 
 /// Blocks rendered of each type while warming: enough for a steady figure, few enough to be done in no time.
 const WARM_BLOCKS: usize = 16;
+const _: () = assert!(backline_dsp::line::CHUNK_SAMPLES == backline_abi::layout::LINE_CHUNK_WORDS);
+
 /// Inputs a module may have.
 const MAX_INPUTS: usize = MAX_PORTS + MAX_PARAMS;
 
@@ -97,7 +99,7 @@ impl Rack for Native {
             stride: job.stride,
             channels: job.record.channels as usize,
             frames: job.frames,
-            line: Line::new(job.line),
+            line: Line::stamped(job.line, job.stamps, job.block),
         };
         entry.play(job.state, job.events.iter().map(happening), block);
     }

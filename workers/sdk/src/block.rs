@@ -186,6 +186,8 @@ fn render_module(
             frames: announced.header.frames as usize,
             events,
             line: &words[memory.line..memory.line + memory.line_words],
+            stamps: &words[memory.stamps..memory.stamps + memory.stamp_words],
+            block,
         });
     }
     silence_if_not_finite(view, rack, mine, scratch);

@@ -3,6 +3,7 @@
 use crate::attach::{AttachError, Call, View, attach};
 use crate::block::{Scratch, render};
 use crate::crash;
+use crate::mirror::Mirror;
 use crate::prepare;
 use crate::rack::Rack;
 use crate::roster::Roster;
@@ -17,7 +18,11 @@ use backline_abi::wake::{self, now_ns};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Longest sleep of an idle worker: so often it looks whether the engine has closed.
-const IDLE_LOOK_NS: u64 = 1_000_000_000;
+const IDLE_LOOK_NS: u64 = 100_000_000;
+/// Between two looks at the lines of others, if there are any, and if some of them have not been copied yet.
+const MIRROR_LOOK_NS: u64 = 10_000_000;
+/// See [`MIRROR_LOOK_NS`].
+const MIRROR_MORE_NS: u64 = 1_000_000;
 
 /// A worker's whole life: attach, warm, then render until the engine closes. Returns when it may exit.
 pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<(), AttachError> {
@@ -38,7 +43,10 @@ pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<()
         view.head().render_allocations.store(u64::from(violations()), Relaxed);
         match turn {
             Ok(true) => {}
-            Ok(false) => wake::wait(&view.control().bells[view.slot].word, bell, now_ns() + IDLE_LOOK_NS),
+            Ok(false) => {
+                let until_ns = assert_no_alloc(|| host.keep_up());
+                wake::wait(&view.control().bells[view.slot].word, bell, until_ns);
+            }
             Err(garbled) => {
                 eprintln!("backline-worker {}: {garbled}", view.slot);
                 break;
@@ -61,6 +69,8 @@ struct Host<'v> {
     view: &'v View,
     roster: Roster,
     scratch: Scratch,
+    mirror: Mirror,
+    mirrored_ns: u64,
     last_block: u32,
     moves_seen: u32,
     /// Newest block in which we have gone back to the one before.
@@ -73,6 +83,8 @@ impl<'v> Host<'v> {
             view,
             roster: Roster::with_room(),
             scratch: Scratch::with_room(view.header.block_frames as usize),
+            mirror: Mirror::with_room(),
+            mirrored_ns: 0,
             last_block: view.control().block.word.load(Acquire),
             moves_seen: view.control().moves.word.load(Acquire),
             went_back_in: NEVER,
@@ -85,6 +97,22 @@ impl<'v> Host<'v> {
         let head = &self.view.head().assignments_head.word;
         Consumer::<Assignment>::new(&ring.slots, &ring.tail.word, head).skip_all();
         self.last_block = self.view.control().block.word.load(Acquire);
+    }
+
+    /// Nothing else is to be done: copies some of what others have written into their lines, if it is time. Returns
+    /// when to look again.
+    fn keep_up(&mut self) -> u64 {
+        let now_ns = now_ns();
+        if now_ns >= self.mirrored_ns {
+            let has_more = self.mirror.keep_up(self.view);
+            self.mirrored_ns = now_ns
+                + match (has_more, self.mirror.has_lines()) {
+                    (true, _) => MIRROR_MORE_NS,
+                    (false, true) => MIRROR_LOOK_NS,
+                    (false, false) => IDLE_LOOK_NS,
+                };
+        }
+        self.mirrored_ns
     }
 
     /// Answers assignments, then renders what is announced. True if there may be more to do at once.

@@ -10,6 +10,7 @@ pub mod attach;
 pub mod block;
 pub mod crash;
 pub mod host;
+pub mod mirror;
 pub mod prepare;
 pub mod rack;
 pub mod roster;

@@ -3,6 +3,7 @@
 
 use crate::attach::View;
 use crate::block::Scratch;
+use crate::mirror;
 use crate::rack::Rack;
 use backline_abi::commit::{self, Commit, NEVER};
 use backline_abi::layout::{Answer, Assignment, ModuleMemory, assignment, status};
@@ -86,7 +87,7 @@ pub fn set_up(
     for start in memory.outputs {
         words[start..start + memory.output_words].iter().for_each(|word| word.store(0, Relaxed));
     }
-    words[memory.line..memory.line + memory.line_words].iter().for_each(|word| word.store(0, Relaxed));
+    mirror::clear(words, &memory, record.instance);
     commit::publish(word, Commit { lease, block: NEVER });
     true
 }

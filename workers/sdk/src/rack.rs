@@ -31,6 +31,10 @@ pub struct Job<'a> {
     pub events: &'a [Event],
     /// Its delay memory.
     pub line: &'a [AtomicU32],
+    /// One word for each [`backline_abi::layout::LINE_CHUNK_WORDS`] of it: whoever writes there stores `block` first.
+    pub stamps: &'a [AtomicU32],
+    /// The block.
+    pub block: u32,
 }
 
 /// The module types of a worker. A type is its row number in [`Rack::types`].

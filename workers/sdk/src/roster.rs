@@ -3,6 +3,7 @@
 //! moved here is taken over from its previous place.
 
 use crate::attach::View;
+use crate::mirror;
 use crate::prepare;
 use crate::rack::Rack;
 use backline_abi::commit::{self, Commit, NEVER, parity};
@@ -151,7 +152,7 @@ impl Roster {
         let Some(memory) = prepare::fitting_memory(view, rack, &record) else { return };
         if !is_ours(view, &memory, place.lease) {
             let previous = view.control().places[entry.cell as usize].previous();
-            if !take_over(view, &memory, place.lease, previous) {
+            if !take_over(view, &memory, entry.instance, place.lease, previous) {
                 prepare::set_up(view, rack, state, &record, place.lease);
             }
             view.head().modules_adopted.fetch_add(1, Relaxed);
@@ -226,7 +227,7 @@ fn is_ours(view: &View, memory: &ModuleMemory, lease: u32) -> bool {
 /// after the copy. If it has moved on, the copy is tried anew: whoever has committed N + 1 may be writing over
 /// N. It cannot go on for long, because a worker looks at the places before each module it renders.
 /// Real-time safe.
-fn take_over(view: &View, memory: &ModuleMemory, lease: u32, previous: Location) -> bool {
+fn take_over(view: &View, memory: &ModuleMemory, instance: u32, lease: u32, previous: Location) -> bool {
     let Some(old) = view.arenas().get(previous.slot as usize) else { return false };
     let (Some(theirs), Some(ours)) = (old.commit_word(memory.commit), view.own().commit_word(memory.commit))
     else {
@@ -245,7 +246,7 @@ fn take_over(view: &View, memory: &ModuleMemory, lease: u32, previous: Location)
         for outputs in memory.outputs {
             copy_words(&from[outputs..outputs + memory.output_words], &to[outputs..]);
         }
-        copy_words(&from[memory.line..memory.line + memory.line_words], &to[memory.line..]);
+        mirror::bring_over(from, to, memory, instance);
         // Acquire fence: the words above are read before the commit is read again (pairs with the fence in
         // `block::render_module`).
         fence(Acquire);

@@ -69,6 +69,8 @@ impl Frail {
             frames,
             events: &job.events[..before],
             line: job.line,
+            stamps: job.stamps,
+            block: job.block,
         });
         job.state.copy_from_slice(&self.before[..words]);
     }
