@@ -267,6 +267,9 @@ impl Watch {
         self.fallen |= 1 << slot;
         let to = self.standby_for(slot, reason != Reason::Died);
         let modules = to.map_or(0, |to| self.mover().slot(slot, to));
+        // A dead process gives back its memory, which takes it a millisecond or two of its core; one that hangs
+        // would not let go of it at all.
+        rights::take_fifo_from(self.pids[slot]);
         if reason != Reason::Died {
             // Now, not when control hears of it: it may hold its core.
             self.alarm.condemn(slot);

@@ -1,5 +1,6 @@
 //! Step 5b: from attached to ready. Rights are asked for and read back, all memory is touched, every module
-//! type is rendered and timed, so that nothing happens for the first time during the set.
+//! type is rendered and timed, so that nothing happens for the first time during the set. Priority comes last: a
+//! worker that replaces a lost one warms up while others play, and takes nothing from them.
 
 use crate::attach::{Call, View};
 use crate::rack::Rack;
@@ -12,9 +13,8 @@ const STACK_BYTES: usize = 256 * 1024;
 
 /// Asks for rights, touches memory, renders every type once. May allocate; nothing after it may.
 pub fn warm(view: &View, call: &Call, rack: &mut impl Rack) {
-    let obtained = take_rights(view, call);
+    let obtained = take_place(view, call);
     let head = view.head();
-    head.rights.store(obtained, Relaxed);
     head.core.store(rights::current_core() as u32, Relaxed);
     view.touch();
     touch_stack();
@@ -29,9 +29,10 @@ pub fn warm(view: &View, call: &Call, rack: &mut impl Rack) {
         head.prices[type_index].store(price_ns.to_bits(), Relaxed);
         head.warmed_types.store(type_index as u32 + 1, Relaxed);
     }
+    head.rights.store(obtained | take_priority(view), Relaxed);
 }
 
-fn take_rights(view: &View, call: &Call) -> u32 {
+fn take_place(view: &View, call: &Call) -> u32 {
     let mut obtained = 0;
     if rights::pin_to(call.core) {
         obtained |= rights_bits::PINNED;
@@ -39,10 +40,12 @@ fn take_rights(view: &View, call: &Call) -> u32 {
     if view.header.locks_memory != 0 && rights::lock_memory().is_ok() {
         obtained |= rights_bits::LOCKED;
     }
-    if view.header.worker_priority != 0 && rights::take_fifo(view.header.worker_priority).is_ok() {
-        obtained |= rights_bits::FIFO;
-    }
     obtained
+}
+
+fn take_priority(view: &View) -> u32 {
+    let wanted = view.header.worker_priority;
+    if wanted != 0 && rights::take_fifo(wanted).is_ok() { rights_bits::FIFO } else { 0 }
 }
 
 #[inline(never)]
