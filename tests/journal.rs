@@ -279,6 +279,7 @@ fn a_journal_that_grows_beyond_its_bound_is_rewritten_as_what_there_is() {
             if journal.wants_scene() {
                 journal.give(scene.clone());
             }
+            journal.flush();
             let past = of_disk(&folder, "long");
             assert!(past.bad_line.as_ref().is_none_or(journal::BadLine::is_torn));
             most = most.max(past.records);

@@ -143,6 +143,8 @@ fn every_client_can_do_it() {
 fn heard_while(folder: &Folder, during: &[&str]) -> Option<Stereo> {
     let block = BLOCK.to_string();
     let mut rig = Rig::recording(&folder.options_and(&["--block", &block]));
+    // The engine fades in for 20 ms; what is compared comes after that.
+    rig.play_blocks(20);
     let disturbed = rig.disturbances();
     rig.must_all(&["/begin", "/create noise 1 seed 3", "/create delay 1 time 0.05 feedback 0.6"]);
     rig.must_all(&["/create out out", "/connect noise1 delay1", "/connect delay1 out.left 0.5", "/commit"]);

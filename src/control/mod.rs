@@ -202,6 +202,14 @@ impl Conductor {
     pub fn tend_session(&mut self) {
         self.session.watch_keeper();
         self.catch_up_with_journal();
+        self.flush_journal();
+    }
+
+    /// Lets the journal's writer go to work, when the answers are out.
+    fn flush_journal(&mut self) {
+        if let Some(journal) = &mut self.session.journal {
+            journal.flush();
+        }
     }
 
     /// Hands the journal a whole scene that came by no command a journal could repeat.
@@ -210,6 +218,7 @@ impl Conductor {
             journal.note_otherwise();
         }
         self.catch_up_with_journal();
+        self.flush_journal();
     }
 
     fn catch_up_with_journal(&mut self) {

@@ -45,7 +45,9 @@ pub struct Journal {
     entries: Sender<Entry>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    /// Entries sent.
+    /// Entries that go to the writer when nobody waits for an answer: to wake it takes time.
+    outgoing: Vec<Entry>,
+    /// Entries sent, or going to be.
     sent: u64,
     /// Commands since `/begin`; `None` outside.
     together: Option<Vec<Command>>,
@@ -71,7 +73,16 @@ impl Journal {
         let thread =
             std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(&for_writer))?;
         let thread = Some(thread);
-        Ok(Self { path, entries, shared, thread, sent: 0, together: None, is_behind: false })
+        Ok(Self {
+            path,
+            entries,
+            shared,
+            thread,
+            outgoing: Vec::new(),
+            sent: 0,
+            together: None,
+            is_behind: false,
+        })
     }
 
     /// Takes note of a command that was done; what changes nothing is passed over.
@@ -108,14 +119,29 @@ impl Journal {
     }
 
     fn send(&mut self, entry: Entry) -> bool {
-        let is_sent = self.entries.try_send(entry).is_ok();
-        self.sent += u64::from(is_sent);
-        is_sent
+        let has_room = self.has_room();
+        if has_room {
+            self.outgoing.push(entry);
+            self.sent += 1;
+        }
+        has_room
+    }
+
+    fn has_room(&self) -> bool {
+        self.entries.len() + self.outgoing.len() < MOST_WAITING
+    }
+
+    /// Hands the writer what was noted; to be called when the answers are out.
+    pub fn flush(&mut self) {
+        for entry in self.outgoing.drain(..) {
+            // There is room, because only we send. A writer that has died takes nothing any more, and says so.
+            let _ = self.entries.try_send(entry);
+        }
     }
 
     /// Whether the whole scene is wanted.
     pub fn wants_scene(&self) -> bool {
-        (self.is_behind || self.shared.wants_scene.load(Relaxed)) && !self.entries.is_full()
+        (self.is_behind || self.shared.wants_scene.load(Relaxed)) && self.has_room()
     }
 
     /// Hands over the scene in force.
@@ -127,6 +153,7 @@ impl Journal {
     /// Closes the journal: the session has ended cleanly. One that `is_kept` stays for people to read. Waits for
     /// the disk, so nothing may sound any more.
     pub fn close(mut self, is_kept: bool) {
+        self.flush();
         // Only a writer that has died does not take it, and then there is nobody to wait for.
         let _ = self.entries.send(Entry::Close(is_kept));
         if let Some(thread) = self.thread.take() {
