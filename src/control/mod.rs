@@ -205,7 +205,8 @@ impl Conductor {
         self.flush_journal();
     }
 
-    /// Lets the journal's writer go to work, when the answers are out.
+    /// Lets the journal's writer go to work. Not after each command, but every few milliseconds: to wake it takes time
+    /// that the next answer would wait for, and it is a core of its own that it wants. A crash costs what was done since.
     fn flush_journal(&mut self) {
         if let Some(journal) = &mut self.session.journal {
             journal.flush();

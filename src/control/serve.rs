@@ -90,7 +90,6 @@ impl Server {
             }
         }
         self.perform_due(conductor);
-        conductor.flush_journal();
         if now_ns() >= self.tended_ns + TEND_NS {
             self.tended_ns = now_ns();
             conductor.tend_pool();
