@@ -227,6 +227,7 @@ fn an_engine_that_crashes_all_the_time_is_given_up_loudly() {
         if !rig.is_started_again() {
             break;
         }
+        assert!(killed < 100, "it is never given up");
     }
     assert_eq!(rig.wait_for_end(), Some(70));
     assert!(killed >= 5, "given up after {killed}");

@@ -45,11 +45,15 @@ impl Ear {
         parse_reply(&bytes[..length]).expect("it is a message")
     }
 
+    /// Everything that comes, as long as a test may wait for something.
+    fn messages(&self) -> impl Iterator<Item = Reply> {
+        let since = Instant::now();
+        std::iter::repeat_with(|| self.next()).take_while(move |_| since.elapsed() < WATCHDOG)
+    }
+
     /// The next message of `address`; others are passed over.
     fn next_of(&self, address: &str) -> Reply {
-        let since = Instant::now();
-        let in_time = std::iter::repeat_with(|| self.next()).take_while(|_| since.elapsed() < WATCHDOG);
-        let found = in_time.into_iter().find(|message| message.address == address);
+        let found = self.messages().find(|message| message.address == address);
         found.unwrap_or_else(|| panic!("no {address} comes"))
     }
 
@@ -58,7 +62,7 @@ impl Ear {
         self.say("/sync 99");
         let is_last =
             |message: &Reply| *message == Reply { address: "/synced".into(), args: vec![Arg::Int(99)] };
-        std::iter::repeat_with(|| self.next()).take_while(|message| !is_last(message)).collect()
+        self.messages().take_while(|message| !is_last(message)).collect()
     }
 }
 
@@ -79,7 +83,8 @@ fn modules_that_come_and_go_are_told_to_everybody_who_asked_and_to_nobody_else()
     rig.must_all(&["/create vco 1", "/free vco1"]);
     rig.must_all(&["/begin", "/create lfo 1", "/create lfo 2", "/free before", "/commit"]);
     for ear in [&one, &two] {
-        let told: Vec<_> = std::iter::repeat_with(|| ear.next())
+        let told: Vec<_> = ear
+            .messages()
             .filter(|message| message.address != "/worker/state" && message.address != "/xrun")
             .take(5)
             .collect();
@@ -122,9 +127,8 @@ fn a_worker_that_dies_is_told_with_its_cause_and_its_successor_with_its_pid() {
     let (ear, _) = Ear::listening_to(&rig);
     let victim = rig.workers()[1]["pid"].as_u64().expect("a pid") as u32;
     signal(victim, Signal::KILL);
-    let mut reasons = Vec::new();
-    loop {
-        let told = ear.next_of("/worker/state");
+    let (mut reasons, mut successor) = (Vec::new(), None);
+    for told in ear.messages().filter(|told| told.address == "/worker/state") {
         let [Arg::Int(slot), Arg::Int(pid), Arg::Int(_core), Arg::Text(state), Arg::Text(reason)] =
             &told.args[..]
         else {
@@ -134,9 +138,11 @@ fn a_worker_that_dies_is_told_with_its_cause_and_its_successor_with_its_pid() {
         reasons.push(reason.clone());
         if state == "ready" && *pid != victim as i32 {
             assert_eq!(reason, "");
+            successor = Some(*pid);
             break;
         }
     }
+    assert!(successor.is_some(), "{reasons:?}");
     assert!(
         reasons.iter().any(|reason| reason.contains("signal 9") || reason.contains("KILL")),
         "{reasons:?}"

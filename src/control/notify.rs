@@ -3,8 +3,9 @@
 //!
 //! In: what changed in the conductor since the last look. Out: events, each a message to each listener.
 //! Thread: control, which never waits for a listener: each has its own queue and its own rate, and what does not
-//! fit is counted (`/notify/lost n`). A flood is coalesced: only the last state of a worker, the worst lateness of an
-//! address and the number of xruns are told, and a module that came and went in the meantime is not told of.
+//! fit is counted (`/notify/lost n`). Only the last state of a worker, the worst lateness of an address and the number
+//! of xruns are told; and in a flood, which is more than a listener is sent at once, a module that came and went
+//! while its coming still waited is not told of.
 //! A listener whose socket is gone is forgotten (`osc::Listener::unreachable`).
 
 use super::Conductor;
@@ -227,10 +228,11 @@ impl Listener {
 
     /// Puts an event behind those that wait, or instead of one of them.
     fn tell(&mut self, event: Event) {
+        let is_flooded = self.waiting.len() as u64 * COST_NS >= self.credit_ns;
         let is_superseded = |old: &Event| match (old, &event) {
             (Event::Worker { slot: old, .. }, Event::Worker { slot, .. }) => old == slot,
             (Event::Late { address: old, .. }, Event::Late { address, .. }) => old == address,
-            (Event::Go(old), Event::End(id)) => old == id,
+            (Event::Go(old), Event::End(id)) => is_flooded && old == id,
             _ => false,
         };
         let old = self.waiting.iter().rposition(is_superseded).and_then(|old| self.waiting.remove(old));

@@ -54,7 +54,7 @@ fn events_come_in_order() {
 #[test]
 fn what_is_overtaken_is_not_told() {
     let mut listener = listener();
-    for event in [go("a"), worker(0, "spawning"), end("a"), worker(1, "ready"), worker(0, "ready")] {
+    for event in [worker(0, "spawning"), worker(1, "ready"), worker(0, "ready")] {
         listener.tell(event);
     }
     for event in [late(0.5, "/gate"), late(2.0, "/gate"), late(1.0, "/gate"), late(1.0, "/set")] {
@@ -65,12 +65,28 @@ fn what_is_overtaken_is_not_told() {
 }
 
 #[test]
+fn a_module_that_came_and_went_is_not_told_of_in_a_flood_but_always_otherwise() {
+    let mut listener = listener();
+    for event in [go("a"), end("a")] {
+        listener.tell(event);
+    }
+    assert_eq!(heard(&mut listener, 0), ["/n_go a", "/n_end a"]);
+    let others: Vec<_> = (0..AT_ONCE).map(|number| format!("m{number}")).collect();
+    others.iter().for_each(|id| listener.tell(go(id)));
+    for event in [go("a"), end("a")] {
+        listener.tell(event);
+    }
+    let told = heard(&mut listener, SECOND_NS);
+    assert_eq!(told, others.iter().map(|id| format!("/n_go {id}")).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_module_that_ended_and_came_again_is_told_as_both() {
     let mut listener = listener();
     for event in [end("a"), go("a"), end("a"), go("a")] {
         listener.tell(event);
     }
-    assert_eq!(heard(&mut listener, 0), ["/n_end a", "/n_end a", "/n_go a"][1..]);
+    assert_eq!(heard(&mut listener, 0), ["/n_end a", "/n_go a", "/n_end a", "/n_go a"]);
 }
 
 #[test]
