@@ -21,7 +21,9 @@
 //! | 7 | [`output`] | the mix | a device, a timer, a file | audio |
 //!
 //! [`control`] is the thread where steps 1 to 4 meet; [`cli`] and [`mod@bench`] are what a person starts. Beside
-//! the flow: [`takeover`] (modules leave a worker that is lost), [`supervise`] (processes), [`session`] (what outlives a command), [`rt`] (rules of audio threads).
+//! the flow: [`takeover`] (modules leave a worker that is lost), [`supervise`] (processes, and what is done about each),
+//! [`session`] (what outlives a performance or an engine: journal and keeper, saved patches), [`rt`] (rules of audio
+//! threads).
 //! Vocabulary, open to all: [`command`], [`config`], [`rt`], [`nearest`], [`pattern`], and the crate
 //! `backline_abi`, which is the shared memory both sides stand on.
 //!

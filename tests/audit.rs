@@ -100,15 +100,15 @@ fn without_a_word_the_log_lies_in_the_state_folder_under_the_name_of_the_session
     let folder = tempfile::tempdir().expect("a folder of our own");
     let in_folder = || {
         let mut command = backline();
-        command.env("XDG_STATE_HOME", folder.path()).env("XDG_RUNTIME_DIR", folder.path());
+        command.env("BACKLINE_STATE", folder.path()).env("XDG_RUNTIME_DIR", folder.path());
         command
     };
     let options = ["--workers", "1", "--no-realtime"];
     let rig = Rig::start_as(in_folder(), &[&options[..], &["--session", "friday"]].concat());
     rig.stop();
-    assert_eq!(all(&lines(&folder.path().join("backline/audit-friday.jsonl")), "closed").count(), 1);
+    assert_eq!(all(&lines(&folder.path().join("audit-friday.jsonl")), "closed").count(), 1);
     let rig = Rig::start_as(in_folder(), &options);
-    let path = folder.path().join(format!("backline/audit-pid-{}.jsonl", rig.pid));
+    let path = folder.path().join(format!("audit-pid-{}.jsonl", rig.pid));
     rig.stop();
     assert_eq!(all(&lines(&path), "closed").count(), 1);
 }

@@ -69,7 +69,8 @@ impl Place {
 
     fn journals(&self) -> Vec<String> {
         let Ok(folder) = self.path("state").read_dir() else { return Vec::new() };
-        folder.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        let names = folder.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.contains(".journal")).collect()
     }
 }
 

@@ -130,7 +130,7 @@ fn an_address_of_another_machine_cannot_be_listened_at() {
 fn a_quiet_socket_gives_nothing_and_a_full_datagram_arrives_whole() {
     let mut listener = Listener::bind(loopback()).unwrap();
     assert!(listener.receive().unwrap().is_none());
-    assert!(listener.receive_buffer_bytes().unwrap() > 0);
+    assert!(listener.receive_buffer_bytes() > 0);
     let sender = UdpSocket::bind(loopback()).unwrap();
     let datagram: Vec<u8> = (0..65_507_u32).map(|index| index as u8).collect();
     sender.send_to(&datagram, listener.address()).unwrap();

@@ -6,39 +6,13 @@ use backline::command::{Arg, Reply};
 use backline::osc::parse_reply;
 use std::net::UdpSocket;
 use std::process::Command;
+use support::folder::BY_HAND;
 use support::packets::bundle;
 use support::sound::{Stereo, first_sound};
 use support::{Folder, Rig, backline, output, stderr, stdout, tools, undisturbed};
 
 /// Frames of a block where a test counts in blocks.
 const BLOCK: usize = 512;
-
-const BY_HAND: &str = "\
-# Made by hand.
-version = 1
-title = \"Night\"
-
-[[module]]
-type = \"vco\" # the voice
-id = \"vco1\"
-freq = 110
-colour = [\"red\"]
-
-[[module]]
-type = \"out\"
-id = \"out\"
-
-[module.notes]
-why = \"to be heard\"
-
-[[connect]]
-from = \"vco1\"
-to = \"out.left\"
-gain = 0.5
-
-[someone.else]
-key = 1
-";
 
 fn text(word: &str) -> Arg {
     Arg::Text(word.to_owned())

@@ -6,34 +6,8 @@ use rosc::OscType;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use support::folder::BY_HAND;
 use support::{Folder, Rig, backline, output, stderr};
-
-const BY_HAND: &str = "\
-# Made by hand.
-version = 1
-title = \"Night\"
-
-[[module]]
-type = \"vco\" # the voice
-id = \"vco1\"
-freq = 110
-colour = [\"red\"]
-
-[[module]]
-type = \"out\"
-id = \"out\"
-
-[module.notes]
-why = \"to be heard\"
-
-[[connect]]
-from = \"vco1\"
-to = \"out.left\"
-gain = 0.5
-
-[someone.else]
-key = 1
-";
 
 #[test]
 fn a_bad_file_is_refused_with_file_line_and_reason_and_what_plays_goes_on() {

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use backline_abi::wake::now_ns;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType, encoder};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -261,7 +262,8 @@ fn look_up(
 struct Counts {
     processes: u64,
     spawned: u64,
-    faults: u64,
+    /// Of each process: one that comes meanwhile touches its memory, and is counted as spawned.
+    faults: BTreeMap<u64, u64>,
     allocations: u64,
 }
 
@@ -273,17 +275,23 @@ impl Counts {
         Ok(Self {
             processes: machine::processes_started(),
             spawned: number(&status["accounts"]["spawned"]),
-            faults: workers.iter().map(|worker| machine::page_faults(number(&worker["pid"]))).sum(),
+            faults: workers
+                .iter()
+                .map(|worker| number(&worker["pid"]))
+                .map(|pid| (pid, machine::page_faults(pid)))
+                .collect(),
             allocations: workers.iter().map(|worker| number(&worker["render_allocations"])).sum::<u64>()
                 + number(&status["audio"]["allocations"]),
         })
     }
 
     fn since(&self, before: &Self, run: &str) -> Vec<(String, Value)> {
+        let since = |(pid, faults): (&u64, &u64)| Some(faults.saturating_sub(*before.faults.get(pid)?));
+        let faults: u64 = self.faults.iter().filter_map(since).sum();
         vec![
             (format!("{run}: workers spawned"), json!(self.spawned - before.spawned)),
             (format!("{run}: processes started on the machine"), json!(self.processes - before.processes)),
-            (format!("{run}: page faults in workers"), json!(self.faults - before.faults)),
+            (format!("{run}: page faults in workers"), json!(faults)),
             (format!("{run}: allocations in render threads"), json!(self.allocations - before.allocations)),
         ]
     }

@@ -70,6 +70,7 @@ impl Conductor {
                 "datagrams": self.network.datagrams,
                 "malformed": self.network.malformed,
                 "strangers": self.network.strangers,
+                "receive_buffer_bytes": self.network.buffer_bytes,
                 "late": self.network.late,
                 "listeners": self.network.listeners,
             },

@@ -37,6 +37,7 @@ use crate::pool::rig::{Rig, RigSpec};
 use crate::pool::warmup::{Progress, StartError};
 use crate::rt::report::AudioReport;
 use crate::session::continuity::{Continuity, Journal};
+use crate::session::folder::state_folder;
 use crate::session::scene::{OpenGates, Scene};
 use crate::supervise::audit::{self, Audit};
 use crate::takeover::TakeOver;
@@ -100,7 +101,8 @@ pub fn start(
         arena_bytes: settings.arena_mib as usize * 1024 * 1024,
         wants_realtime: settings.wants_realtime,
     };
-    let path = settings.audit.clone().or_else(|| audit::usual_path(settings.session.as_deref()));
+    let in_state_folder = || Some(audit::usual_path(&state_folder()?, settings.session.as_deref()));
+    let path = settings.audit.clone().or_else(in_state_folder);
     let pool = Pool::start(&spec, Audit::start(path), progress)?;
     if settings.wants_realtime
         && let Err(cause) = backline_abi::rights::lock_memory()

@@ -44,6 +44,7 @@ impl Conductor {
         }
         let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));
         tracing::warn!(slot, pid, modules, to, "worker {}: its modules went on elsewhere", reason.words());
+        // The take-over thread has raised the alarm; this is so that nothing new is placed there.
         if matches!(reason, Reason::Stopped | Reason::Hung) && self.pool.slots()[slot].pid == pid {
             self.pool.condemn(slot, Offence::MissedDeadline);
         }

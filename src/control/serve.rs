@@ -44,6 +44,8 @@ pub struct ServeCounts {
     pub late: u64,
     /// Clients that are told what happens.
     pub listeners: usize,
+    /// Bytes that the kernel keeps for us between two turns, as it counts them.
+    pub buffer_bytes: usize,
 }
 
 /// The loop's own state.
@@ -65,6 +67,7 @@ impl Server {
     /// A loop over `listener`.
     pub fn new(listener: Listener, settings: &Settings) -> Self {
         let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
+        let counts = ServeCounts { buffer_bytes: listener.receive_buffer_bytes(), ..ServeCounts::default() };
         Self {
             listener,
             clocks: ClockPair::default(),
@@ -75,7 +78,7 @@ impl Server {
             decoded: Vec::new(),
             lead_ns: LEAD_NS + 2 * block_ns,
             tended_ns: 0,
-            counts: ServeCounts::default(),
+            counts,
             held: Held::default(),
             notices: Notices::default(),
         }

@@ -109,6 +109,7 @@ mod tests {
             line: 0,
             line_words: 0,
             line_owner: 0,
+            line_block: 0,
             stamps: 0,
             stamp_words: 0,
             end: 0,

@@ -7,15 +7,16 @@
 
 use super::holder::{Holder, udp_port_holder};
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
-    sockopt::{Ipv4RecvErr, Ipv6RecvErr},
+    ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, setsockopt,
+    sockopt::{Ipv4RecvErr, Ipv6RecvErr, RcvBuf, RcvBufForce},
 };
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// Asked of the kernel, which may grant less; some 10,000 short messages.
-const WANTED_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Asked of the kernel, which counts some 768 bytes for a short message and doubles what is asked: some 40,000 of them.
+/// It grants this to root, and to others as much as `net.core.rmem_max`.
+const WANTED_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 /// A whole datagram, whatever its size, so none is cut.
 const LARGEST_DATAGRAM_BYTES: usize = 65_536;
 
@@ -71,7 +72,8 @@ impl Listener {
         });
         let (socket, address) = opened.map_err(|cause| refused(address, cause))?;
         // A smaller buffer than asked for is no reason not to play; `receive_buffer_bytes` tells.
-        let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(WANTED_BUFFER_BYTES);
+        let _ = setsockopt(&socket, RcvBufForce, &WANTED_BUFFER_BYTES)
+            .or_else(|_| setsockopt(&socket, RcvBuf, &WANTED_BUFFER_BYTES));
         // Without it listeners that are gone are found out only by their silence.
         let asked = match address.ip() {
             IpAddr::V4(_) => setsockopt(&socket, Ipv4RecvErr, &true),
@@ -89,8 +91,8 @@ impl Listener {
     }
 
     /// Bytes the kernel keeps for us between two looks, as it counts them.
-    pub fn receive_buffer_bytes(&self) -> io::Result<usize> {
-        socket2::SockRef::from(&self.socket).recv_buffer_size()
+    pub fn receive_buffer_bytes(&self) -> usize {
+        getsockopt(&self.socket, RcvBuf).unwrap_or(0)
     }
 
     /// The next datagram and its sender, or `None` if none waits.

@@ -84,11 +84,7 @@ pub fn living_owner(name: &str) -> Option<u32> {
 impl Folder {
     /// Opens the folder, and makes it if it is not there.
     pub fn open() -> Result<Self, FolderError> {
-        let path = match std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
-            Some(folder) => PathBuf::from(folder),
-            None => usual().ok_or(FolderError::Nowhere)?,
-        };
-        Self::open_at(path)
+        Self::open_at(state_folder().ok_or(FolderError::Nowhere)?)
     }
 
     /// The same at `path`.
@@ -186,7 +182,9 @@ fn file_name(name: &str) -> String {
     format!("{name}.journal")
 }
 
-fn usual() -> Option<PathBuf> {
-    let folders = etcetera::choose_base_strategy().ok()?;
-    Some(folders.state_dir()?.join("backline"))
+/// Where journals and audit logs lie: `BACKLINE_STATE`, else `backline` in the XDG state folder. `None` without a home.
+pub fn state_folder() -> Option<PathBuf> {
+    let named = std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let usual = || Some(etcetera::choose_base_strategy().ok()?.state_dir()?.join("backline"));
+    named.or_else(usual)
 }

@@ -8,7 +8,6 @@
 use super::census;
 use backline_abi::wake::now_ns;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use etcetera::BaseStrategy;
 use rustix::fs::OFlags;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
@@ -225,15 +224,14 @@ impl Audit {
     }
 }
 
-/// `audit-SESSION.jsonl`, or with the process for a name, in the state folder; `None` without a home. Makes room
-/// among the logs of engines that had no session.
-pub fn usual_path(session: Option<&str>) -> Option<PathBuf> {
-    let folder = etcetera::choose_base_strategy().ok()?.state_dir()?.join("backline");
+/// `audit-SESSION.jsonl`, or with the process for a name, in `folder`. Makes room among the logs of engines that had
+/// no session.
+pub fn usual_path(folder: &Path, session: Option<&str>) -> PathBuf {
     let name = session.map_or_else(|| format!("pid-{}", std::process::id()), str::to_owned);
     if session.is_none() {
-        make_room(&folder);
+        make_room(folder);
     }
-    Some(folder.join(format!("audit-{name}.jsonl")))
+    folder.join(format!("audit-{name}.jsonl"))
 }
 
 /// Removes all but the newest logs that are named by a process that is gone.

@@ -107,6 +107,7 @@ pub struct Blame {
     crashes: VecDeque<Crash>,
     /// The block in which each module killed a worker last.
     last_blocks: HashMap<u32, u32>,
+    /// What was told already, and so is not told again.
     poisoned: HashSet<u32>,
     given_up_types: HashSet<u32>,
     slots: HashMap<usize, SlotRecord>,
@@ -132,11 +133,6 @@ impl Blame {
             given_up_type: has_given_up.then_some(culprit.type_index),
             pause,
         }
-    }
-
-    /// Whether a module may not be rendered.
-    pub fn is_bypassed(&self, instance: u32, type_index: u32) -> bool {
-        self.poisoned.contains(&instance) || self.given_up_types.contains(&type_index)
     }
 
     /// A module is gone; its number is not given again.

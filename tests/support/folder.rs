@@ -3,6 +3,34 @@
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// A patch as somebody wrote it: with comments, and with keys that we do not know.
+pub const BY_HAND: &str = "\
+# Made by hand.
+version = 1
+title = \"Night\"
+
+[[module]]
+type = \"vco\" # the voice
+id = \"vco1\"
+freq = 110
+colour = [\"red\"]
+
+[[module]]
+type = \"out\"
+id = \"out\"
+
+[module.notes]
+why = \"to be heard\"
+
+[[connect]]
+from = \"vco1\"
+to = \"out.left\"
+gain = 0.5
+
+[someone.else]
+key = 1
+";
+
 /// A folder of our own, for `--patches` or `--recordings`.
 pub struct Folder {
     own: TempDir,

@@ -16,6 +16,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A running engine. Dropping it kills it.
@@ -145,6 +146,11 @@ impl Rig {
         let asked = format!("{message:?}");
         let answer = self.client.ask(message, WATCHDOG);
         answer.unwrap_or_else(|error| panic!("{asked}: {error}; the engine says: {}", self.log()))
+    }
+
+    /// Whether it answers soon.
+    pub fn hears(&mut self) -> bool {
+        self.client.ask(line("/sync 1"), Duration::from_secs(1)).is_ok()
     }
 
     /// Sends a line that must be done.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// First word of both kinds of segment: "Backline" in ASCII.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"Backline");
 /// Changes whenever anything in this crate's layout or its meaning does.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 /// Worker slots an engine may have; one bit each in a set of slots.
@@ -308,6 +308,8 @@ pub struct ModuleMemory {
     pub line_words: usize,
     /// Whose line the stamps are about: an instance.
     pub line_owner: usize,
+    /// The block in which the line is being written; 0 for none. Chunks with its stamp are not whole.
+    pub line_block: usize,
     /// For each [`LINE_CHUNK_WORDS`] of the line the block that was written there last; 0 for never.
     pub stamps: usize,
     /// How many.
@@ -351,6 +353,7 @@ impl ModuleMemory {
             line,
             line_words,
             line_owner,
+            line_block: line_owner + has_line,
             stamps,
             stamp_words,
             end,

@@ -54,7 +54,7 @@ fn any_record() -> impl Strategy<Value = ModuleRecord> {
 }
 
 /// Everything that a module writes.
-fn ranges(memory: &ModuleMemory) -> [Range<usize>; 8] {
+fn ranges(memory: &ModuleMemory) -> [Range<usize>; 9] {
     let span = |start: usize, words: usize| start..start + words;
     [
         span(memory.commit, 2),
@@ -64,6 +64,7 @@ fn ranges(memory: &ModuleMemory) -> [Range<usize>; 8] {
         span(memory.states[1], memory.state_words),
         span(memory.line, memory.line_words),
         span(memory.line_owner, usize::from(memory.line_words > 0)),
+        span(memory.line_block, usize::from(memory.line_words > 0)),
         span(memory.stamps, memory.stamp_words),
     ]
 }

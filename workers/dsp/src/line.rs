@@ -52,7 +52,9 @@ impl<'a> Line<'a> {
     pub fn write(&self, index: usize, sample: f32) {
         if let Some(word) = self.samples.get(index) {
             if let Some(stamp) = self.stamps.get(index / CHUNK_SAMPLES) {
-                stamp.store(self.stamp, Relaxed);
+                // Release: who sees the stamp sees that its block is being written (pairs with the acquire of
+                // whoever copies the line, as the fence does).
+                stamp.store(self.stamp, Release);
                 // Release fence: who sees the sample sees the stamp.
                 fence(Release);
             }

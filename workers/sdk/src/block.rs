@@ -2,6 +2,7 @@
 //! wake who listens. Everything here is real-time safe; the only system calls are the futex's.
 
 use crate::attach::View;
+use crate::mirror;
 use crate::rack::{Job, Rack};
 use crate::roster::{Mine, Roster};
 use crate::source::{Ear, Gathered, Interruption};
@@ -177,6 +178,7 @@ fn render_module(
         let start = memory.outputs[parity(block_before(block))];
         fade_out(&words[start..start + memory.output_words], outputs, scratch.block_frames, announced);
     } else {
+        mirror::begin_block(words, memory, block);
         rack.render(Job {
             record: &mine.record,
             state,
@@ -189,6 +191,7 @@ fn render_module(
             stamps: &words[memory.stamps..memory.stamps + memory.stamp_words],
             block,
         });
+        mirror::end_block(words, memory);
     }
     silence_if_not_finite(view, rack, mine, scratch);
     store_samples(&words[memory.outputs[parity(block)]..], &scratch.outputs[..memory.output_words]);

@@ -6,7 +6,8 @@
 //! is not playing a module copies chunks of it whose stamps differ from those of the one who is: those of committed
 //! blocks now and then ([`Mirror::keep_up`]), the rest when the module comes over ([`bring_over`]).
 //!
-//! What if we die in the middle of a chunk? Its stamp says so, and our successor in this slot copies it again.
+//! What if we die in the middle of a chunk? Its stamp says so if we were copying; if we were rendering, the block that
+//! was being written stands beside the stamps. Our successor in this slot trusts neither and copies these chunks again.
 //! Everything here is real-time safe but [`Mirror::with_room`].
 
 use crate::attach::View;
@@ -22,8 +23,8 @@ use std::sync::atomic::{
 
 /// Chunks copied at once at most, 16 KiB: a worker of the same core and priority has to wait for it.
 const CHUNKS_A_TURN: usize = 16;
-/// Stamp of a chunk that holds nothing whole.
-const BROKEN: u32 = u32::MAX;
+/// Stamp of a chunk that holds nothing whole; no block has this number.
+const BROKEN: u32 = 1;
 
 /// A line that somebody plays.
 #[derive(Clone, Copy)]
@@ -110,8 +111,8 @@ fn copy_committed(view: &View, line: &Watched, left: &mut usize) {
     let own = view.own().words();
     claim(own, memory, line.instance);
     for_each_change(arena.words(), own, memory, |stamp| {
-        // A block in progress is left for later.
-        let is_committed = seen.block.wrapping_sub(stamp) < u32::MAX / 2;
+        // A block in progress is left for later, and so is what was not whole where it came from.
+        let is_committed = stamp != BROKEN && seen.block.wrapping_sub(stamp) < u32::MAX / 2;
         let is_taken = is_committed && *left > 0;
         *left -= usize::from(is_taken);
         is_taken
@@ -131,6 +132,7 @@ pub fn clear(own: &[AtomicU32], memory: &ModuleMemory, instance: u32) {
     own[memory.line..memory.line + memory.line_words].iter().for_each(|word| word.store(0, Relaxed));
     if memory.line_words > 0 {
         own[memory.line_owner].store(instance, Relaxed);
+        own[memory.line_block].store(0, Relaxed);
         own[memory.stamps..memory.stamps + memory.stamp_words]
             .iter()
             .for_each(|stamp| stamp.store(0, Relaxed));
@@ -144,11 +146,42 @@ fn claim(own: &[AtomicU32], memory: &ModuleMemory, instance: u32) {
         return;
     }
     owner.store(0, Relaxed);
+    own[memory.line_block].store(0, Relaxed);
     own[memory.stamps..memory.stamps + memory.stamp_words]
         .iter()
         .for_each(|stamp| stamp.store(BROKEN, Relaxed));
     // Release: whoever comes after us in this slot sees a claim only with the stamps it is about.
     owner.store(instance, Release);
+}
+
+/// Says, before the first sample of `block` is written, that chunks with its stamp are not whole.
+pub fn begin_block(own: &[AtomicU32], memory: &ModuleMemory, block: u32) {
+    if memory.line_words > 0 {
+        // Relaxed: the stamps that come after it are stored with release (`Line::write`).
+        own[memory.line_block].store(block, Relaxed);
+    }
+}
+
+/// Says that they are.
+pub fn end_block(own: &[AtomicU32], memory: &ModuleMemory) {
+    if memory.line_words > 0 {
+        // Release: the samples are there before we say so (pairs with the acquire in `is_whole`).
+        own[memory.line_block].store(0, Release);
+    }
+}
+
+/// Whoever was in this slot before us died in the middle of a block: what it wrote last is not whole.
+fn disown_unfinished(own: &[AtomicU32], memory: &ModuleMemory) {
+    let block = own[memory.line_block].load(Relaxed);
+    if block == 0 {
+        return;
+    }
+    let stamps = &own[memory.stamps..memory.stamps + memory.stamp_words];
+    for stamp in stamps.iter().filter(|stamp| stamp.load(Relaxed) == block) {
+        stamp.store(BROKEN, Relaxed);
+    }
+    // Release: whoever comes after us in this slot finds the block gone only with its stamps.
+    own[memory.line_block].store(0, Release);
 }
 
 /// Copies each chunk whose stamp differs, if `is_wanted` by the stamp of the other side.
@@ -158,12 +191,13 @@ fn for_each_change(
     memory: &ModuleMemory,
     mut is_wanted: impl FnMut(u32) -> bool,
 ) {
+    disown_unfinished(own, memory);
     for chunk in 0..memory.stamp_words {
         let stamp_at = memory.stamps + chunk;
         let (Some(theirs), ours) = (from.get(stamp_at), &own[stamp_at]) else { return };
         // Acquire: the samples of a committed block are read after its stamp.
         let stamp = theirs.load(Acquire);
-        if ours.load(Relaxed) == stamp || !is_wanted(stamp) {
+        if (ours.load(Relaxed) == stamp && stamp != BROKEN) || !is_wanted(stamp) {
             continue;
         }
         let start = memory.line + chunk * LINE_CHUNK_WORDS;
@@ -172,7 +206,20 @@ fn for_each_change(
         // Release fence: the chunk is marked as broken before any of it changes.
         fence(Release);
         copy_words(from.get(start..end).unwrap_or(&[]), &own[start..end]);
-        // Release: the samples are there before the stamp says so.
-        ours.store(stamp, Release);
+        if is_whole(from, memory, stamp_at, stamp) {
+            // Release: the samples are there before the stamp says so.
+            ours.store(stamp, Release);
+        }
     }
+}
+
+/// Whether a chunk that was just copied is what its stamp says: it has not been written since, and is not of the block
+/// that is being written.
+fn is_whole(from: &[AtomicU32], memory: &ModuleMemory, stamp_at: usize, stamp: u32) -> bool {
+    // Acquire fence: the samples were read before (pairs with the fence in `Line::write`).
+    fence(Acquire);
+    let is_so = |at: usize, is_right: fn(u32, u32) -> bool| {
+        from.get(at).is_some_and(|word| is_right(word.load(Acquire), stamp))
+    };
+    is_so(stamp_at, |now, then| now == then) && is_so(memory.line_block, |block, stamp| block != stamp)
 }

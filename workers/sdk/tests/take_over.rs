@@ -5,6 +5,7 @@
 
 mod support;
 
+use backline_abi::layout::LINE_CHUNK_WORDS;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering::Acquire;
@@ -329,6 +330,30 @@ fn a_worker_that_may_die_plays_like_the_stock_worker() {
     assert!(Pair::is_complete(), "a module type is not among those that are tried");
     let mut theatre = Theatre::new("may-die", 64, false, number("BACKLINE_SEED", 1));
     theatre.play(2_000);
+    assert_eq!(theatre.pair.first_difference_in_memory(&theatre.on), None);
+}
+
+#[test]
+fn a_line_that_the_dead_left_half_written_is_not_what_their_successor_goes_on_with() {
+    // The chunk that the worker dies in is whole with this block, so that its stamp stays the same ever after.
+    let mut theatre = Theatre::new("half", LINE_CHUNK_WORDS, false, 1);
+    let (slot, subject) = (theatre.home, Pair::position("delay"));
+    theatre.fates += 1;
+    let blow = Blow { when: When::At(Point::Rendering), end: End::Kill, subject, at: 100 };
+    theatre.lay(Some(blow));
+    theatre.pair.put_in_force(&mut theatre.on);
+    theatre.strike(blow, false);
+    theatre.assert_end(slot, blow);
+    theatre.lay(None);
+    theatre.move_to(slot + 1);
+    theatre.hear();
+    theatre.workers[slot] = start(&theatre.on, slot);
+    theatre.workers[slot].await_ready(&theatre.on, slot);
+    theatre.play(1);
+    // Its successor has some chunks already, or none: it plays the same in both cases.
+    theatre.strike_idle(End::Kill, false);
+    theatre.move_to(slot);
+    theatre.hear();
     assert_eq!(theatre.pair.first_difference_in_memory(&theatre.on), None);
 }
 

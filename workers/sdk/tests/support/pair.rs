@@ -3,11 +3,11 @@
 //! hear the same sources and the same events, so both play the same, bit by bit.
 
 use super::storm::Dice;
-use super::{Module, Stage, Wish};
+use super::{Module, Stage, Wish, connection, push};
 use backline_abi::block::{Event, kind};
 use backline_abi::commit::parity;
 use backline_abi::layout::PAGE;
-use backline_abi::plan::{Plan, PlanConnection, PlanEntry};
+use backline_abi::plan::{Plan, PlanConnection};
 use backline_dsp::catalogue::{CATALOGUE, find};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -90,6 +90,11 @@ impl Pair {
         HALF[subject].0
     }
 
+    /// The subject that is called so.
+    pub fn position(name: &str) -> usize {
+        HALF.iter().position(|(id, ..)| *id == name).expect("there is one")
+    }
+
     /// A page of a subject's memory, counted from its first, that is stored into in every other block at least.
     pub fn page_stored_into(&self, subject: usize, dice: &mut Dice) -> usize {
         let memory = &self.subjects[subject].memory;
@@ -113,22 +118,17 @@ impl Pair {
     /// Puts the patch in force from the next block on.
     pub fn put_in_force(&self, on: &mut Stage) {
         let mut plan = Plan::default();
-        self.sources.iter().for_each(|source| push(&mut plan, source, Vec::new()));
+        self.sources.iter().for_each(|source| push(&mut plan, source, []));
         for half in [&self.twins, &self.subjects] {
             for (module, (id, name, _)) in half.iter().zip(HALF) {
                 let cables = CABLES.iter().filter_map(|(from, to, gain, is_feedback)| {
                     let (target, input) = to.split_once('.')?;
                     let source = self.called(half, from);
-                    (target == id).then(|| PlanConnection {
-                        source_cell: source.cell,
-                        source_instance: source.record.instance,
-                        source_port: 0,
-                        target_input: input_of(name, input),
-                        gain: *gain,
-                        is_feedback: u32::from(*is_feedback),
-                    })
+                    let is_feedback = u32::from(*is_feedback);
+                    let connect = || connection(&(source, 0, input_of(name, input)));
+                    (target == id).then(|| PlanConnection { gain: *gain, is_feedback, ..connect() })
                 });
-                push(&mut plan, module, cables.collect());
+                push(&mut plan, module, cables);
             }
         }
         on.put_in_force(&plan);
@@ -198,18 +198,6 @@ impl Pair {
                 .then(|| format!("{id} has another state or line"))
         })
     }
-}
-
-fn push(plan: &mut Plan, module: &Module, cables: Vec<PlanConnection>) {
-    plan.entries.push(PlanEntry {
-        cell: module.cell,
-        instance: module.record.instance,
-        first_connection: plan.connections.len() as u32,
-        connections: cables.len() as u32,
-        is_sink: 1,
-        reserved: [0; 3],
-    });
-    plan.connections.extend(cables);
 }
 
 fn input_of(name: &str, input: &str) -> u32 {
