@@ -64,6 +64,7 @@ pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
         ("blocks played".to_owned(), json!(played.len() / frames)),
         ("kills with a block concealed in the two blocks after".to_owned(), json!(toll.kills_heard)),
         ("blocks concealed in the two blocks after a kill".to_owned(), json!(toll.concealed)),
+        ("as long without a kill, before each: with a block concealed".to_owned(), json!(toll.quiet_heard)),
         ("blocks concealed at all".to_owned(), json!(report.concealed.load(Relaxed))),
         ("blocks that differ from the in-process reference".to_owned(), json!(differing)),
         ("timer xruns".to_owned(), json!(report.xruns.load(Relaxed))),
@@ -91,6 +92,8 @@ struct Toll {
     found_hanging: u64,
     concealed: u64,
     kills_heard: u64,
+    /// What this machine conceals by itself: as many stretches of the same length in which nobody is killed.
+    quiet_heard: u64,
     modules: u64,
     /// The process that was killed last.
     killed: u32,
@@ -107,6 +110,7 @@ impl Toll {
             found_hanging: 0,
             concealed: 0,
             kills_heard: 0,
+            quiet_heard: 0,
             modules: 0,
             killed: 0,
         }
@@ -128,6 +132,9 @@ impl Toll {
         };
         let pid = conductor.pool().slots()[victim].pid;
         let period_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
+        let concealed_before = conductor.report().concealed.load(Relaxed);
+        sleep_until(next_block_ns(conductor, period_ns) + 2 * period_ns);
+        self.quiet_heard += u64::from(conductor.report().concealed.load(Relaxed) != concealed_before);
         // A moment of the part of a block in which workers render, and shortly before, because a signal takes its
         // time; spread by the golden ratio.
         let busy_ns = u64::from(conductor.report().cycle_ns.load(Relaxed)).min(period_ns) + SIGNAL_NS;

@@ -3,7 +3,7 @@
 //!
 //! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
 //! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole
-//! workers), [`bypass`] (modules that break them), [`cells`] (where everything is), [`quota`] (who may have how
+//! workers), [`homing`] (and go back), [`bypass`] (modules that break them), [`cells`] (where everything is), [`quota`] (who may have how
 //! much), [`files`] and [`filework`] (patches and recordings by name), [`answers`] (status, list, schema), [`serve`]
 //! (the loop over the network), [`held`] (what waits for a file), [`notify`] (who is told what happens),
 //! [`offline`] (the loop of a render), [`chaos`] (faults on purpose).
@@ -16,6 +16,7 @@ pub mod chaos;
 pub mod files;
 pub mod filework;
 pub mod held;
+pub mod homing;
 pub mod in_process;
 pub mod moves;
 pub mod notify;
@@ -86,6 +87,7 @@ pub struct Conductor {
     wanted_slot: Option<usize>,
     recycling: recycle::Recycling,
     bypassed: bypass::Bypassed,
+    homing: homing::Homing,
 }
 
 /// Fills the pool and makes both ends of an engine: control's and the audio thread's.
@@ -141,6 +143,7 @@ pub fn start(
         wanted_slot: None,
         recycling: recycle::Recycling::new(settings.recycling),
         bypassed: bypass::Bypassed::default(),
+        homing: homing::Homing::default(),
     };
     conductor.keep_books();
     Ok((conductor, cycle))

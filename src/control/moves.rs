@@ -22,6 +22,7 @@ impl Conductor {
             self.carry_out(&death.verdict);
         }
         self.keep_books();
+        self.tend_homing();
         self.tend_recycling();
         !dead.is_empty()
     }
@@ -34,12 +35,12 @@ impl Conductor {
     }
 
     fn hear(&mut self, fact: &Fact) {
-        let Fact { reason, slot, pid, to, modules, rendering, .. } = *fact;
+        let Fact { reason, slot, pid, to, modules, rendering, first_lease, .. } = *fact;
         match reason {
             Reason::Late => return self.pool.note_late(slot),
             // It had nothing to lose; its end is told when it is judged.
             Reason::Died if modules == 0 && to.is_some() => return,
-            Reason::Starved => {}
+            Reason::Starved => to.into_iter().for_each(|to| self.note_away(slot, to, first_lease, modules)),
             Reason::Died | Reason::Stopped | Reason::Hung => self.pool.note_left(slot, pid, rendering),
         }
         let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));

@@ -42,21 +42,29 @@ impl Conductor {
     /// Sends the audio thread to the core of the worker that plays the first sink (or, without one, the first
     /// module): the last commit of a block is then a hand-over inside a core (2 us) and not one across (30 to 40).
     /// It must be somewhere: left free, the kernel moves it to the other core whenever a pinned worker wakes it.
-    /// A refusal costs only that.
+    /// The take-over thread goes with it: where the audio thread has its core to say that others have not, there it has
+    /// its own, too. A refusal costs only that.
     fn send_audio_thread_to(&mut self, plan: &Plan) {
-        let tid = self.report.thread_id.load(Relaxed);
+        let audio = self.report.thread_id.load(Relaxed);
         let sink = plan.entries.iter().find(|entry| entry.is_sink != 0);
         let slot = sink.or(plan.entries.first()).and_then(|entry| self.slot_of(entry.instance));
         let core = slot.map(|slot| self.pool.slots()[slot].core);
-        let (Some(core), Some(tid)) = (core, Pid::from_raw(tid as i32)) else { return };
+        let (Some(core), Some(audio)) = (core, Pid::from_raw(audio as i32)) else { return };
         if self.audio_core == Some(core) {
             return;
         }
         let mut cores = CpuSet::new();
         cores.set(core);
-        match sched_setaffinity(Some(tid), &cores) {
+        let take_over = Pid::from_raw(self.takeover.board().thread_id.load(Relaxed) as i32);
+        let sent = [Some(audio), take_over]
+            .into_iter()
+            .flatten()
+            .try_for_each(|tid| sched_setaffinity(Some(tid), &cores));
+        match sent {
             Ok(()) => self.audio_core = Some(core),
-            Err(cause) => tracing::warn!(core, %cause, "the audio thread cannot be pinned"),
+            Err(cause) => {
+                tracing::warn!(core, %cause, "the audio thread and the take-over thread cannot be pinned")
+            }
         }
     }
 

@@ -181,6 +181,11 @@ impl Pool {
         prices.min_by(f64::total_cmp).unwrap_or(0.0) * frames * channels as f64
     }
 
+    /// Length of a block, ns.
+    pub fn block_ns(&self) -> f64 {
+        f64::from(self.rig.header.block_frames) * 1e9 / f64::from(self.rig.header.rate_hz)
+    }
+
     /// A slot for a module of `price_ns` that is patched to modules in `neighbours`.
     pub fn choose(&self, price_ns: f64, neighbours: &[usize]) -> Result<usize, PlaceError> {
         let candidates: Vec<Candidate> = (0..self.slots.len())
@@ -192,8 +197,7 @@ impl Pool {
                 Candidate { slot, core, modules, load_ns }
             })
             .collect();
-        let header = &self.rig.header;
-        let block_ns = f64::from(header.block_frames) * 1e9 / f64::from(header.rate_hz);
+        let block_ns = self.block_ns();
         let favourite_core = backline_abi::rights::current_core();
         place::place(&candidates, &Request { price_ns, block_ns, neighbours, favourite_core })
     }

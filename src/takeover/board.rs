@@ -11,6 +11,8 @@ use std::sync::atomic::{
 pub struct Board {
     /// Rung for every change; the thread sleeps on it among others.
     pub bell: AtomicU32,
+    /// The thread, as the kernel counts it; 0 before it runs.
+    pub thread_id: AtomicU32,
     /// 1 when the thread shall end.
     pub is_closing: AtomicU32,
     /// Requests done so far; control sleeps on it.
@@ -71,6 +73,7 @@ impl Board {
     pub fn new() -> Self {
         Self {
             bell: AtomicU32::new(0),
+            thread_id: AtomicU32::new(0),
             is_closing: AtomicU32::new(0),
             done: AtomicU32::new(0),
             overdue: Complaint::default(),
@@ -98,6 +101,11 @@ impl Board {
                 return lease;
             }
         }
+    }
+
+    /// The lease that is drawn next, or one before it. Real-time safe.
+    pub fn next_lease(&self) -> u32 {
+        self.leases.load(Relaxed).wrapping_add(1)
     }
 
     /// Notes what is in `slot`; it counts once the slot is usable. Control only.

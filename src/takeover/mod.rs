@@ -97,6 +97,8 @@ pub struct Fact {
     pub to: Option<usize>,
     /// Modules that went.
     pub modules: u32,
+    /// They went there under this lease and the ones after it.
+    pub first_lease: u32,
     /// The module that it was rendering, which lived there; `None` if it was between modules.
     pub rendering: Option<Culprit>,
     /// Block announced last.

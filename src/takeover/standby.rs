@@ -1,4 +1,6 @@
-//! Where the modules of a lost worker go: one pure function.
+//! Where the modules of a worker go that is lost, or that does not get its core: pure functions.
+
+use crate::pool::place::BUDGET_SHARE;
 
 /// A slot that could take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,28 @@ pub fn standby(candidates: impl Iterator<Item = Candidate>, core: u32, is_core_h
         .map(|candidate| candidate.slot)
 }
 
+/// The slot for the modules of a worker that does not get its core, which take `load_ns` of a block of `block_ns`: the
+/// least loaded one of the least loaded core, if that has time for them. `taken_cores`, one bit each, have none. Real-time
+/// safe.
+pub fn relief(
+    candidates: impl Iterator<Item = Candidate> + Clone,
+    taken_cores: u64,
+    load_ns: u32,
+    block_ns: u64,
+) -> Option<usize> {
+    let core_load = |core: u32| -> u64 {
+        candidates.clone().filter(|other| other.core == core).map(|other| u64::from(other.load_ns)).sum()
+    };
+    let budget_ns = (block_ns as f64 * BUDGET_SHARE) as u64;
+    let is_free = |candidate: &Candidate| {
+        let is_taken = taken_cores.checked_shr(candidate.core).is_none_or(|cores| cores & 1 == 1);
+        !is_taken && core_load(candidate.core) + u64::from(load_ns) <= budget_ns
+    };
+    let free = candidates.clone().filter(is_free);
+    let cost = |candidate: &Candidate| (core_load(candidate.core), candidate.load_ns, candidate.slot);
+    free.min_by_key(cost).map(|candidate| candidate.slot)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +64,17 @@ mod tests {
         assert_eq!(standby(FOUR.into_iter().take(1), 0, true), Some(0), "better there than nowhere");
         assert_eq!(standby(FOUR.into_iter(), 7, false), Some(1), "a core of its own");
         assert_eq!(standby(std::iter::empty(), 0, false), None);
+    }
+
+    #[test]
+    fn who_gets_no_core_is_relieved_by_the_least_loaded_core_that_has_one_to_give() {
+        let relief = |taken_cores, load_ns| relief(FOUR.into_iter(), taken_cores, load_ns, 1_000);
+        assert_eq!(relief(0b01, 100), Some(1));
+        assert_eq!(relief(0b10, 100), Some(2));
+        assert_eq!(relief(0b00, 100), Some(1), "30 are less than 170");
+        assert_eq!(relief(0b11, 100), None);
+        assert_eq!((relief(0b01, 770), relief(0b01, 771)), (Some(1), None), "800 of a block of 1,000");
+        let far = Candidate { slot: 9, core: 70, load_ns: 0 };
+        assert_eq!(super::relief(std::iter::once(far), 0, 0, 1_000), None, "a core that has no bit");
     }
 }

@@ -4,7 +4,7 @@ use super::board::Board;
 use super::culprit::{Culprit, Judge};
 use super::evidence::Evidence;
 use super::relocate::Mover;
-use super::standby::{Candidate, standby};
+use super::standby::{Candidate, relief, standby};
 use super::state::is_stopped;
 use super::{Fact, Reason, Request};
 use crate::pool::autopsy;
@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// Longest sleep when nothing happens.
 const LOOK_NS: u64 = 1_000_000_000;
 /// Whose fault a late block is cannot be told after less than this part of a block.
-const SHORTEST_PARTS_OF_BLOCK: u64 = 8;
+const SHORTEST_PARTS_OF_BLOCK: u64 = 16;
 /// Death notices, the bell, and room to spare.
 const MOST_WAITED: usize = MAX_SLOTS + 2;
 
@@ -38,6 +38,8 @@ pub struct Watch {
     /// Of these, slots that were left: until control has taken note and put a new process there.
     fallen: u64,
     handled: Handled,
+    /// A block that is overdue, and when to look whether those who owe it have got their cores since.
+    relief: Option<(u32, u64)>,
     /// A block that was concealed, and when to look whether it came after all.
     recheck: Option<(u32, u64)>,
     evidence: Evidence,
@@ -53,7 +55,7 @@ struct Handled {
     given_up: u32,
 }
 
-fn bits(set: u64) -> impl Iterator<Item = usize> {
+fn bits(set: u64) -> impl Iterator<Item = usize> + Clone {
     (0..MAX_SLOTS).filter(move |slot| set >> slot & 1 == 1)
 }
 
@@ -75,6 +77,7 @@ impl Watch {
             known: 0,
             fallen: 0,
             handled: Handled::default(),
+            relief: None,
             recheck: None,
             evidence: Evidence::new(),
             pids: [0; MAX_SLOTS],
@@ -86,6 +89,8 @@ impl Watch {
             // The workers' refusal is reported loudly; this one has the same cause.
             let _ = rights::take_fifo(TAKE_OVER_PRIORITY);
         }
+        let thread_id = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        self.board.thread_id.store(thread_id, Relaxed);
         // Acquire: pairs with the store when the handle is dropped.
         while self.board.is_closing.load(Acquire) == 0 {
             rt::audio_section(|| self.turn());
@@ -163,7 +168,9 @@ impl Watch {
     fn hear_the_witness(&mut self) {
         if let Some(block) = self.board.overdue.heard(&mut self.handled.overdue) {
             self.each_culprit(block, Self::look_closely);
+            self.relief = Some((block, now_ns() + self.shortest_ns()));
         }
+        self.relieve();
         if let Some(block) = self.board.concealed.heard(&mut self.handled.concealed) {
             self.each_culprit(block, Self::note_late);
             self.recheck = Some((block, now_ns() + self.block_ns() / 2));
@@ -187,6 +194,46 @@ impl Watch {
         self.clear_the_way(block);
     }
 
+    /// Somebody else has the core of a worker that owes an overdue block: its modules play it on a core that has time for
+    /// them. If we come late ourselves, the whole machine stood still, and nobody has any.
+    fn relieve(&mut self) {
+        let Some((block, at_ns)) = self.relief.filter(|(_, at_ns)| now_ns() >= *at_ns) else { return };
+        self.relief = None;
+        if now_ns() > at_ns + self.block_ns() / 4 {
+            return;
+        }
+        let (mut late_cores, mut taken_cores) = (0_u64, 0_u64);
+        self.each_culprit(block, |watch, culprit, block| {
+            let core = watch.core_bit(culprit.slot);
+            late_cores |= core;
+            taken_cores |= if watch.is_starved(culprit.slot, block) { core } else { 0 };
+        });
+        // Control counts the loads anew only later.
+        let mut lent_ns = [0_u32; MAX_SLOTS];
+        // A core that is taken is taken from all of its workers, unless one of them has it.
+        for slot in bits(self.known & !self.fallen) {
+            let is_concerned = self.core_bit(slot) & taken_cores != 0 && self.mover().has_modules(slot);
+            if !is_concerned || !self.is_starved(slot, block) {
+                continue;
+            }
+            let (load_ns, noticed_ns) = (self.board.load_ns(slot), now_ns());
+            let with_lent =
+                |other: Candidate| Candidate { load_ns: other.load_ns + lent_ns[other.slot], ..other };
+            let others = self.candidates_but(slot).map(with_lent);
+            let Some(to) = relief(others, late_cores, load_ns, self.block_ns()) else { continue };
+            lent_ns[to] = lent_ns[to].saturating_add(load_ns);
+            self.hand_over(Reason::Starved, slot, Some(to), noticed_ns);
+        }
+    }
+
+    fn is_starved(&self, slot: usize, block: u32) -> bool {
+        self.evidence.is_noticed(slot, block) && !self.is_at_fault(slot, block)
+    }
+
+    fn shortest_ns(&self) -> u64 {
+        self.block_ns() / SHORTEST_PARTS_OF_BLOCK
+    }
+
     fn block_ns(&self) -> u64 {
         self.board.block_ns.load(Relaxed)
     }
@@ -206,19 +253,23 @@ impl Watch {
         }
     }
 
-    /// Whoever is stopped loses its modules at once; of the others it is noted how long they have run.
+    /// Whoever is stopped loses its modules at once; of the others, and of all of their cores, it is noted how long they
+    /// have run.
     fn look_closely(&mut self, culprit: Culprit, block: u32) {
         if is_stopped(self.pids[culprit.slot]) {
             self.leave(culprit.slot, Reason::Stopped);
         } else {
-            self.evidence.notice(culprit.slot, block);
+            let core = self.board.core(culprit.slot);
+            for slot in bits(self.known & !self.fallen).filter(|slot| self.board.core(*slot) == core) {
+                self.evidence.notice(slot, block);
+            }
         }
     }
 
     fn is_at_fault(&self, slot: usize, block: u32) -> bool {
         let is_rendering = self.rig.head(slot).rendering.load(Relaxed) != 0;
         self.evidence.is_noticed(slot, block)
-            && self.evidence.is_at_fault(slot, is_rendering, self.block_ns() / SHORTEST_PARTS_OF_BLOCK)
+            && self.evidence.is_at_fault(slot, is_rendering, self.shortest_ns())
     }
 
     /// A worker may make one block late; the second time it is one to be left.
@@ -229,7 +280,7 @@ impl Watch {
         } else if self.is_at_fault(slot, block) {
             match self.evidence.note_late(slot, block) {
                 true => self.leave(slot, Reason::Hung),
-                false => self.tell(Reason::Late, slot, None, 0, now_ns()),
+                false => self.hand_over(Reason::Late, slot, None, now_ns()),
             }
         }
     }
@@ -251,8 +302,7 @@ impl Watch {
                 watch.evidence.is_noticed(slot, block) && watch.evidence.note_starved(slot, watch.block_ns());
             if is_held || has_starved {
                 let (to, noticed_ns) = (watch.standby_for(slot, true), now_ns());
-                let modules = to.map_or(0, |to| watch.mover().slot(slot, to));
-                watch.tell(Reason::Starved, slot, to, modules, noticed_ns);
+                watch.hand_over(Reason::Starved, slot, to, noticed_ns);
             }
         });
     }
@@ -266,7 +316,7 @@ impl Watch {
         let noticed_ns = now_ns();
         self.fallen |= 1 << slot;
         let to = self.standby_for(slot, reason != Reason::Died);
-        let modules = to.map_or(0, |to| self.mover().slot(slot, to));
+        self.hand_over(reason, slot, to, noticed_ns);
         // A dead process gives back its memory, which takes it a millisecond or two of its core; one that hangs
         // would not let go of it at all.
         rights::take_fifo_from(self.pids[slot]);
@@ -274,24 +324,41 @@ impl Watch {
             // Now, not when control hears of it: it may hold its core.
             self.alarm.condemn(slot);
         }
-        self.tell(reason, slot, to, modules, noticed_ns);
     }
 
-    fn tell(&mut self, reason: Reason, slot: usize, to: Option<usize>, modules: u32, noticed_ns: u64) {
+    /// Moves everything in `slot` to `to`, and tells control.
+    fn hand_over(&mut self, reason: Reason, slot: usize, to: Option<usize>, noticed_ns: u64) {
+        let first_lease = self.board.next_lease();
+        let modules = to.map_or(0, |to| self.mover().slot(slot, to));
         let pid = self.pids[slot];
         let rendering = autopsy::was_rendering(&self.rig, slot, pid);
         let block = self.rig.control().block.word.load(Acquire);
         let moved_ns = now_ns();
         // Control sees from the slot's process itself what has to be done; a fact lost in a flood costs a log line.
-        let _ =
-            self.facts.push(Fact { reason, slot, pid, to, modules, rendering, block, noticed_ns, moved_ns });
+        let _ = self.facts.push(Fact {
+            reason,
+            slot,
+            pid,
+            to,
+            modules,
+            first_lease,
+            rendering,
+            block,
+            noticed_ns,
+            moved_ns,
+        });
     }
 
     fn standby_for(&self, slot: usize, is_core_held: bool) -> Option<usize> {
-        let candidates = bits(self.known & !self.fallen).filter(|other| *other != slot).map(|other| {
-            Candidate { slot: other, core: self.board.core(other), load_ns: self.board.load_ns(other) }
-        });
-        standby(candidates, self.board.core(slot), is_core_held)
+        standby(self.candidates_but(slot), self.board.core(slot), is_core_held)
+    }
+
+    fn candidates_but(&self, slot: usize) -> impl Iterator<Item = Candidate> + Clone + '_ {
+        bits(self.known & !self.fallen).filter(move |other| *other != slot).map(|other| Candidate {
+            slot: other,
+            core: self.board.core(other),
+            load_ns: self.board.load_ns(other),
+        })
     }
 
     fn sleep(&self, bell: u32) {
@@ -300,7 +367,7 @@ impl Watch {
         for slot in bits(self.known & !self.fallen) {
             list.add(&self.rig.head(slot).death, death::alive(self.pids[slot]));
         }
-        let next = self.recheck.map_or(u64::MAX, |(_, at_ns)| at_ns);
-        list.wait(next.min(now_ns() + LOOK_NS));
+        let looks = [self.relief, self.recheck].into_iter().flatten().map(|(_, at_ns)| at_ns);
+        list.wait(looks.fold(now_ns() + LOOK_NS, u64::min));
     }
 }

@@ -80,6 +80,20 @@ pub const fn parity(block: u32) -> usize {
     (block & 1) as usize
 }
 
+/// The block that a feedback cable hears if its source has committed `last`: the one before ours, if the source has
+/// it, or is new and silent. A source that missed more than one block makes none of them good, and waits for us: then
+/// it is heard as it was last. It writes nothing before we commit, because it hears us in its next block.
+pub const fn heard_back(last: u32, wanted: u32) -> Option<u32> {
+    let missed = wanted.wrapping_sub(last);
+    if last == wanted || last == next_block(wanted) || last == NEVER {
+        Some(wanted)
+    } else if 2 <= missed && missed < u32::MAX / 2 {
+        Some(last)
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +114,15 @@ mod tests {
             assert_eq!(block_before(next), block);
             assert_ne!(next, NEVER);
             block = next;
+        }
+    }
+
+    #[test]
+    fn a_loop_waits_for_a_block_that_will_come_and_for_no_other() {
+        for (last, heard) in
+            [(9, Some(9)), (10, Some(9)), (8, None), (7, Some(7)), (3, Some(3)), (NEVER, Some(9))]
+        {
+            assert_eq!(heard_back(last, 9), heard, "the source has {last}");
         }
     }
 }

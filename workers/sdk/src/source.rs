@@ -4,7 +4,7 @@ use crate::attach::View;
 use crate::rack::Input;
 use crate::roster::{Cable, Mine};
 use backline_abi::cable::add_cable;
-use backline_abi::commit::{self, NEVER, block_before, next_block, parity};
+use backline_abi::commit::{self, block_before, next_block, parity};
 use backline_abi::plan::{MAX_CHANNELS, MAX_PARAMS};
 use backline_abi::wake::{WaitList, now_ns};
 use std::sync::atomic::{
@@ -124,7 +124,7 @@ impl<'v> Ear<'v> {
         let seen = commit::observe(word);
         let wanted = if cable.is_feedback { block_before(self.block) } else { self.block };
         let heard = if cable.is_feedback {
-            heard_back(seen.block, wanted)
+            commit::heard_back(seen.block, wanted)
         } else {
             (seen.block == wanted || seen.block == next_block(wanted)).then_some(wanted)
         };
@@ -142,31 +142,5 @@ impl<'v> Ear<'v> {
         either.wait(started_ns + LOOK_AGAIN_NS);
         *waited_ns += now_ns() - started_ns;
         Err(Interruption::LookAgain)
-    }
-}
-
-/// The block that a feedback cable hears if its source has committed `last`: the one before ours, if the source has
-/// it, or is new and silent. A source that missed more than one block makes none of them good, and waits for us: then
-/// it is heard as it was last. It writes nothing before we commit, because it hears us in its next block.
-fn heard_back(last: u32, wanted: u32) -> Option<u32> {
-    let missed = wanted.wrapping_sub(last);
-    let is_lost = (2..u32::MAX / 2).contains(&missed);
-    match last {
-        _ if last == wanted || last == next_block(wanted) || last == NEVER => Some(wanted),
-        _ => is_lost.then_some(last),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_loop_waits_for_a_block_that_will_come_and_for_no_other() {
-        for (last, heard) in
-            [(9, Some(9)), (10, Some(9)), (8, None), (7, Some(7)), (3, Some(3)), (NEVER, Some(9))]
-        {
-            assert_eq!(heard_back(last, 9), heard, "the source has {last}");
-        }
     }
 }
