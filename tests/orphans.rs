@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::fakes::{CHILDREN, children_in, script, worker_with_children};
-use support::processes::{children_of, is_alive, is_stopped, signal};
+use support::processes::{children_of, is_alive, is_asleep, is_stopped, signal};
 use support::{Rig, backline, until, wait_for};
 use tempfile::TempDir;
 
@@ -104,9 +104,9 @@ fn a_worker_that_is_dismissed_and_does_not_leave_is_killed_and_nobody_is_blamed(
 fn a_worker_that_is_condemned_is_killed_with_its_group_and_the_cause_says_so() {
     let folder = folder();
     let supervisor = supervisor(&folder, &stubborn(&folder));
-    spawned(&supervisor, 0);
+    let pid = spawned(&supervisor, 0);
     // Until then it may wait for a disk, and would be excused.
-    until("it runs", || folder.path().join("deaf").exists());
+    until("it runs", || folder.path().join("deaf").exists() && is_asleep(pid));
     supervisor.alarm().condemn(7);
     supervisor.alarm().condemn(0);
     let end = ending(&supervisor);

@@ -356,7 +356,8 @@ fn committed<'r>(rig: &'r Rig, module: &Sink, block: u32) -> Option<&'r [AtomicU
     let place = &rig.control().places[module.cell as usize];
     // The newer place first: whoever sees a move there sees the older one, too.
     let current = place.current();
-    committed_at(rig, module, block, current).or_else(|| committed_at(rig, module, block, place.previous()))
+    let [left, previous] = place.sources();
+    [current, left, previous].into_iter().find_map(|place| committed_at(rig, module, block, place))
 }
 
 fn committed_at<'r>(rig: &'r Rig, module: &Sink, block: u32, place: Location) -> Option<&'r [AtomicU32]> {

@@ -68,7 +68,8 @@ pub fn was_rendering(rig: &Rig, slot: usize, pid: u32) -> Option<Culprit> {
     let records = control.modules.iter().map(|record| record.load());
     let (cell, record) = records.enumerate().find(|(_, record)| record.instance == instance)?;
     let place = &control.places[cell];
-    let lives_here = [place.current(), place.previous()]
+    let [left, previous] = place.sources();
+    let lives_here = [place.current(), left, previous]
         .iter()
         .any(|location| !location.is_nowhere() && location.slot as usize == slot);
     let block = block_after_commit(rig, slot, &record).unwrap_or(NEVER);

@@ -52,8 +52,10 @@ impl Mover<'_> {
 
     fn relocate(&self, cell: usize, from: Location, to: usize) -> bool {
         let place = &self.rig.control().places[cell];
-        // A module that moves again before it was taken over still has its state where it was before.
-        let previous = if self.has_arrived(cell, from) { from } else { place.previous() };
+        // A module that moves again before it was taken over still has its state where it was before. If it is taken
+        // over at `from` just now, its next worker finds that out (`Place::sources`).
+        let [left, before] = place.sources();
+        let previous = [from, left].into_iter().find(|at| self.has_arrived(cell, *at)).unwrap_or(before);
         place.relocate(from, Location { slot: to as u32, lease: self.board.draw_lease() }, previous)
     }
 

@@ -44,6 +44,11 @@ pub fn is_stopped(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "T"))
 }
 
+/// True if `pid` waits for something that may be interrupted, and so for no disk.
+pub fn is_asleep(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "S"))
+}
+
 /// Memory that `pid` has touched and not given back, KiB.
 pub fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

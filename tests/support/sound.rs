@@ -70,7 +70,7 @@ pub fn frequency_hz(samples: &[f32]) -> f64 {
 /// that a block that a busy machine concealed does not matter.
 pub fn assert_pitch(samples: &[f32], expected_hz: f64) {
     let middle = &samples[samples.len() / 8..samples.len() * 7 / 8];
-    let mut heard_hz: Vec<f64> = middle.chunks_exact(4_800).map(frequency_hz).collect();
+    let mut heard_hz: Vec<f64> = middle.chunks_exact(4_096).map(frequency_hz).collect();
     assert!(heard_hz.len() >= 3, "{} frames are too few to measure a pitch", samples.len());
     heard_hz.sort_by(f64::total_cmp);
     let heard_hz = heard_hz[heard_hz.len() / 2];

@@ -262,10 +262,10 @@ const _: () = {
     assert!(offset_of!(Control, rings) == 8192);
     assert!(offset_of!(Control, blocks) == 274_432);
     assert!(offset_of!(Control, places) == 340_224);
-    assert!(offset_of!(Control, modules) == 356_608);
-    assert!(offset_of!(Control, plans) == 487_680);
-    assert!(offset_of!(Control, latest) == 1_012_224);
-    assert!(offset_of!(Control, bypassed) == 1_159_680);
+    assert!(offset_of!(Control, modules) == 364_800);
+    assert!(offset_of!(Control, plans) == 495_872);
+    assert!(offset_of!(Control, latest) == 1_020_416);
+    assert!(offset_of!(Control, bypassed) == 1_167_872);
     assert!(offset_of!(ArenaHead, magic) == 0);
     assert!(offset_of!(ArenaHead, abi_version) == 8);
     assert!(offset_of!(ArenaHead, pid) == 12);

@@ -189,9 +189,13 @@ impl Location {
 }
 
 /// The place of one cell's module: where it lives, and where its last state is if it just moved.
+///
+/// A module may move on before its new worker has taken it over, and be taken over there in that very moment: whoever
+/// sends it on cannot tell. So there are two places to take it from, and the newer one counts if it ever arrived there.
 #[repr(C)]
 pub struct Place {
     current: AtomicU64,
+    left: AtomicU64,
     previous: AtomicU64,
 }
 
@@ -202,27 +206,33 @@ impl Place {
         Location::unpack(self.current.load(Acquire))
     }
 
-    /// Where its state comes from after a move. Read it after [`Place::current`]. Real-time safe.
-    pub fn previous(&self) -> Location {
-        Location::unpack(self.previous.load(Relaxed))
+    /// Where its state comes from after a move, the newer place first: where it left last, in case it ever arrived
+    /// there, and where it had arrived before. Read it after [`Place::current`]. Real-time safe.
+    pub fn sources(&self) -> [Location; 2] {
+        // Acquire: whoever sees what it left also sees where it had arrived before that (pairs with `relocate`).
+        let left = Location::unpack(self.left.load(Acquire));
+        [left, Location::unpack(self.previous.load(Relaxed))]
     }
 
     /// Puts a new module somewhere, or nobody; engine's control thread only, and only while no plan in force or
     /// staged has the cell.
     pub fn put(&self, current: Location) {
+        self.left.store(0, Relaxed);
         self.previous.store(0, Relaxed);
         // Release: pairs with `current`.
         self.current.store(current.pack(), Release);
     }
 
-    /// Moves the module that is at `from` to `to`; engine's take-over thread only. `previous` must be the last
-    /// place where it has committed. False if it is not at `from` any more: control has given the cell to
-    /// somebody else. Then `previous` names a lease that is not the new module's, so nobody takes anything from
-    /// there. Real-time safe.
+    /// Moves the module that is at `from` to `to`; engine's take-over thread only. `previous` is a place where it has
+    /// committed, the last one before `from`, or any if it has at `from`. False if it is not at `from` any more: control
+    /// has given the cell to somebody else. Then `from` and `previous` name leases that are not the new module's, so
+    /// nobody takes anything from there. Real-time safe.
     #[must_use]
     pub fn relocate(&self, from: Location, to: Location, previous: Location) -> bool {
         self.previous.store(previous.pack(), Relaxed);
-        // Release: whoever sees the new place also sees `previous` (pairs with `current`).
+        // Release: pairs with `sources`.
+        self.left.store(from.pack(), Release);
+        // Release: whoever sees the new place also sees where it comes from (pairs with `current`).
         self.current.compare_exchange(from.pack(), to.pack(), Release, Relaxed).is_ok()
     }
 }

@@ -232,14 +232,17 @@ fn a_reader_that_races_with_the_writer_never_takes_a_mixed_plan() {
 fn a_place_says_where_a_module_is_and_where_its_state_comes_from() {
     let segment = control_segment("place");
     let place = &segment.control().expect("it is large enough").places[MAX_MODULES - 1];
-    assert!(place.current().is_nowhere() && place.previous().is_nowhere());
+    assert!(place.current().is_nowhere() && place.sources().iter().all(|source| source.is_nowhere()));
     let (first, second) = (Location { slot: 63, lease: u32::MAX }, Location { slot: 0, lease: 1 });
     place.put(first);
-    assert_eq!((place.current(), place.previous()), (first, Location::default()));
+    assert_eq!((place.current(), place.sources()), (first, [Location::default(); 2]));
     assert!(place.relocate(first, second, first));
-    assert_eq!((place.current(), place.previous()), (second, first));
-    assert!(!place.relocate(first, Location { slot: 2, lease: 9 }, first), "it is not there any more");
+    assert_eq!((place.current(), place.sources()), (second, [first; 2]));
+    let third = Location { slot: 2, lease: 9 };
+    assert!(!place.relocate(first, third, first), "it is not there any more");
     assert_eq!(place.current(), second);
+    assert!(place.relocate(second, third, first));
+    assert_eq!((place.current(), place.sources()), (third, [second, first]));
 }
 
 #[test]
@@ -256,12 +259,15 @@ fn whoever_sees_a_new_place_sees_a_previous_one_that_is_not_older() {
         });
         loop {
             let current = place.current();
-            let previous = place.previous();
+            let [left, previous] = place.sources();
             assert_eq!(current, location(current.lease), "slot and lease are one word");
-            assert!(
-                current.is_nowhere() || previous.lease >= current.lease - 1,
-                "{previous:?} before {current:?}"
-            );
+            for source in [left, previous] {
+                assert!(
+                    current.is_nowhere() || source.lease >= current.lease - 1,
+                    "{source:?} before {current:?}"
+                );
+            }
+            assert!(previous.lease >= left.lease, "{previous:?} belongs to {left:?} or to a later move");
             if current.lease == RACED_PLANS {
                 break;
             }

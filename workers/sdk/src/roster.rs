@@ -151,8 +151,9 @@ impl Roster {
         let Some(record) = record_of(view, entry.cell, entry.instance) else { return };
         let Some(memory) = prepare::fitting_memory(view, rack, &record) else { return };
         if !is_ours(view, &memory, place.lease) {
-            let previous = view.control().places[entry.cell as usize].previous();
-            if !take_over(view, &memory, entry.instance, place.lease, previous) {
+            let sources = view.control().places[entry.cell as usize].sources();
+            let takes_over = |source| take_over(view, &memory, entry.instance, place.lease, source);
+            if !sources.into_iter().any(takes_over) {
                 prepare::set_up(view, rack, state, &record, place.lease);
             }
             view.head().modules_adopted.fetch_add(1, Relaxed);
@@ -220,8 +221,9 @@ fn is_ours(view: &View, memory: &ModuleMemory, lease: u32) -> bool {
     view.own().commit_word(memory.commit).is_some_and(|word| commit::observe(word).lease == lease)
 }
 
-/// Copies a module's last committed state, line and outputs out of its previous place and commits them under
-/// `lease`. False if there is nothing to copy: it never played, or its old place holds somebody else by now.
+/// Copies a module's last committed state, line and outputs out of the place it comes from and commits them under
+/// `lease`. False if there is nothing to copy: it never arrived or played there, or that place holds somebody else by
+/// now.
 ///
 /// The old worker may be dead (nothing changes any more) or still running: then the commit word is read again
 /// after the copy. If it has moved on, the copy is tried anew: whoever has committed N + 1 may be writing over

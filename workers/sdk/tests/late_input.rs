@@ -58,3 +58,26 @@ fn a_module_that_is_ahead_of_its_new_worker_is_not_rendered_again() {
     assert_eq!(on.head(1).modules_skipped.load(Acquire), 0);
     drop((player, behind));
 }
+
+#[test]
+fn a_module_that_arrives_while_it_is_sent_on_goes_on_from_where_it_arrived() {
+    let mut on = Stage::new("sent-on", 3);
+    let (player, passed) = (Worker::ready(&on, 0), Worker::ready(&on, 1));
+    let last = Worker::ready(&on, 2);
+    let (twin, mut noise) = (on.add("noise", 2), on.add("noise", 0));
+    on.plan(&[(&twin, &[]), (&noise, &[])]);
+    on.play(&[&twin, &noise]);
+    let first = noise.location;
+    on.relocate(&mut noise, 1);
+    // Whoever sends it on has seen that it has not arrived; meanwhile it does, and plays.
+    for _ in 0..3 {
+        on.play(&[&twin, &noise]);
+    }
+    on.send_on(&mut noise, 2, first);
+    for _ in 0..3 {
+        let heard = on.play(&[&twin, &noise]);
+        assert_eq!(heard[0], heard[1]);
+    }
+    assert_eq!(on.head(2).modules_skipped.load(Acquire), 0);
+    drop((player, passed, last));
+}

@@ -5,8 +5,9 @@ mod support;
 
 use backline_abi::block::{Event, kind};
 use backline_abi::plan::{Plan, PlanConnection};
+use support::cabling::{connection, push};
 use support::worker::Worker;
-use support::{Module, Stage, connection, push};
+use support::{Module, Stage};
 
 fn gate(module: &Module) -> Event {
     Event { instance: module.record.instance, offset_frames: 0, kind: kind::GATE_ON, value: 0.8 }

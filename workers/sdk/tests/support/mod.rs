@@ -2,6 +2,7 @@
 //! by one. It does what the engine does, in the same order (`src/cycle`, `src/pool/dispatch`, `src/control`).
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod cabling;
 pub mod fate;
 pub mod frail;
 pub mod inscribed;
@@ -15,13 +16,14 @@ use backline_abi::layout::{
     ABI_VERSION, ARENA_HEAP_WORDS, Answer, ArenaHead, Assignment, BLOCKS_KEPT, Control, Header, MAGIC,
     ModuleMemory, PAGE, PLANS_KEPT, assignment, status,
 };
-use backline_abi::plan::{Location, ModuleRecord, Plan, PlanConnection, PlanEntry};
+use backline_abi::plan::{Location, ModuleRecord, Plan};
 use backline_abi::ring::{Consumer, Producer};
 use backline_abi::segment::Segment;
 use backline_abi::wake::{self, now_ns};
 use backline_dsp::catalogue;
 use backline_dsp::module::{MAX_PARAMS, Setup};
 use bytemuck::Zeroable;
+use cabling::{Cable, connection, push};
 use std::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
@@ -104,35 +106,6 @@ pub struct Module {
     pub memory: ModuleMemory,
     /// Where it lives.
     pub location: Location,
-}
-
-/// A cable: source, output port, and input of the module that has it.
-pub type Cable<'m> = (&'m Module, u32, u32);
-
-/// A cable as a plan has it, whole and forward.
-pub fn connection((source, source_port, target_input): &Cable<'_>) -> PlanConnection {
-    PlanConnection {
-        source_cell: source.cell,
-        source_instance: source.record.instance,
-        source_port: *source_port,
-        target_input: *target_input,
-        gain: 1.0,
-        is_feedback: 0,
-    }
-}
-
-/// Puts `module` and the cables to it behind those that `plan` has.
-pub fn push(plan: &mut Plan, module: &Module, cables: impl IntoIterator<Item = PlanConnection>) {
-    let first = plan.connections.len();
-    plan.connections.extend(cables);
-    plan.entries.push(PlanEntry {
-        cell: module.cell,
-        instance: module.record.instance,
-        first_connection: first as u32,
-        connections: (plan.connections.len() - first) as u32,
-        is_sink: 1,
-        reserved: [0; 3],
-    });
 }
 
 /// All segments, writable, and what the engine would remember.
@@ -433,9 +406,16 @@ impl Stage {
     pub fn relocate(&mut self, module: &mut Module, slot: usize) {
         let old = module.location;
         let has_arrived = self.commit_of(module).lease == old.lease;
+        let place = &self.control().places[module.cell as usize];
+        let previous = if has_arrived { old } else { place.sources()[1] };
+        self.send_on(module, slot, previous);
+    }
+
+    /// Moves `module` to `slot`, by somebody who has last seen it arrive at `previous`.
+    pub fn send_on(&mut self, module: &mut Module, slot: usize, previous: Location) {
+        let old = module.location;
         module.location = Location { slot: slot as u32, lease: self.draw_lease() };
         let place = &self.control().places[module.cell as usize];
-        let previous = if has_arrived { old } else { place.previous() };
         assert!(place.relocate(old, module.location, previous), "it was there");
         self.control().moves.word.fetch_add(1, Release);
         wake::wake(&self.control().moves.word);

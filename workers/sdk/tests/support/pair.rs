@@ -2,8 +2,9 @@
 //! feedback. One half, the twins, is never disturbed; the other half, the subjects, is what workers die of. Both
 //! hear the same sources and the same events, so both play the same, bit by bit.
 
+use super::cabling::{connection, push};
 use super::storm::Dice;
-use super::{Module, Stage, Wish, connection, push};
+use super::{Module, Stage, Wish};
 use backline_abi::block::{Event, kind};
 use backline_abi::commit::parity;
 use backline_abi::layout::PAGE;
