@@ -46,6 +46,8 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
         ("private memory of the largest idle worker, KiB".to_owned(), json!(private)),
     ];
 
+    let mut floor = Times::new("datagram to an echo and back, without an engine", &[]);
+    echoes(n, &mut floor)?;
     let before = Counts::take(&engine)?;
     let mut idle = Times::new("create to /done, idle", &[(0.5, 80.0), (0.99, 250.0)]);
     creates(&engine, n, &mut idle)?;
@@ -69,7 +71,7 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
         "block_frames": settings.block_frames, "rate_hz": settings.rate_hz, "workers": settings.workers,
         "audio": "null", "realtime": status["audio"]["realtime"], "refused": status["refused"], "n": n,
     });
-    Ok(Outcome { bench: "create", settings, times: vec![idle, sounding, first], figures })
+    Ok(Outcome { bench: "create", settings, times: vec![floor, idle, sounding, first], figures })
 }
 
 /// An engine as a process of its own.
@@ -183,6 +185,34 @@ fn creates(engine: &Engine, n: u64, times: &mut Times) -> anyhow::Result<()> {
         engine.ask(&free, 1)?;
         std::thread::sleep(Duration::from_micros(PAUSES_US[turn as usize % PAUSES_US.len()]));
     }
+    Ok(())
+}
+
+/// What this machine takes for two wake-ups and two datagrams, in the same rhythm as [`creates`]: a create cannot be
+/// faster, and has two wake-ups more.
+fn echoes(n: u64, times: &mut Times) -> anyhow::Result<()> {
+    let (echo, client) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    client.connect(echo.local_addr()?)?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    let answer = std::thread::spawn(move || -> std::io::Result<()> {
+        let mut buffer = [0; 64];
+        loop {
+            match echo.recv_from(&mut buffer)? {
+                (0, _) => return Ok(()),
+                (length, sender) => echo.send_to(&buffer[..length], sender)?,
+            };
+        }
+    });
+    let mut buffer = [0; 64];
+    for turn in 0..n {
+        let sent_ns = now_ns();
+        client.send(&[1; 32])?;
+        client.recv(&mut buffer).context("the echo does not answer")?;
+        times.record_ns(now_ns() - sent_ns);
+        std::thread::sleep(Duration::from_micros(PAUSES_US[turn as usize % PAUSES_US.len()]));
+    }
+    client.send(&[])?;
+    answer.join().map_err(|_| anyhow::anyhow!("the echo panicked"))??;
     Ok(())
 }
 
