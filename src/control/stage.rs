@@ -40,14 +40,16 @@ impl Conductor {
     }
 
     /// Sends the audio thread to the core of the worker that plays the first sink: the last commit of a block is then a
-    /// hand-over inside a core (2 us) and not one across (30 to 40). Without a sink it waits for nobody, and stays.
+    /// hand-over inside a core (2 us) and not one across (30 to 40). Without a sink it goes to the first module once, and
+    /// stays: each trip costs system calls, and so whoever waits for a create.
     /// It must be somewhere: left free, the kernel moves it to the other core whenever a pinned worker wakes it.
     /// The take-over thread goes with it: where the audio thread has its core to say that others have not, there it has
     /// its own, too. A refusal costs only that.
     fn send_audio_thread_to(&mut self, plan: &Plan) {
         let audio = self.report.thread_id.load(Relaxed);
         let sink = plan.entries.iter().find(|entry| entry.is_sink != 0);
-        let slot = sink.and_then(|entry| self.slot_of(entry.instance));
+        let anybody = plan.entries.first().filter(|_| self.audio_core.is_none());
+        let slot = sink.or(anybody).and_then(|entry| self.slot_of(entry.instance));
         let core = slot.map(|slot| self.pool.slots()[slot].core);
         let (Some(core), Some(audio)) = (core, Pid::from_raw(audio as i32)) else { return };
         if self.audio_core == Some(core) {
