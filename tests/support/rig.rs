@@ -200,12 +200,16 @@ impl Rig {
         args.chunks_exact(3).map(|row| format!("{:?} {:?}", row[0], row[1])).collect()
     }
 
-    /// Everything that a refused command could have changed.
+    /// Everything that a refused command could have changed. Who plays what is not among it: a worker that does not get
+    /// its core lends its modules to another one.
     pub fn state(&mut self) -> String {
         let (modules, status) = (self.modules(), self.status());
         let used = &status["memory"]["arena_used_bytes"];
         let workers = status["workers"].as_array().cloned().unwrap_or_default();
-        let ids: Vec<_> = workers.iter().map(|worker| worker["modules"].to_string()).collect();
+        let played =
+            workers.iter().flat_map(|worker| worker["modules"].as_array().cloned().unwrap_or_default());
+        let mut ids: Vec<_> = played.map(|id| id.to_string()).collect();
+        ids.sort();
         format!("{modules:?} {} {} {used} {ids:?}", status["modules"], status["connections"])
     }
 
