@@ -52,6 +52,13 @@ impl AudioClock {
     }
 }
 
+impl Settings {
+    /// Length of a block, ns.
+    pub fn block_ns(&self) -> u64 {
+        u64::from(self.block_frames) * 1_000_000_000 / u64::from(self.rate_hz)
+    }
+}
+
 /// Everything the engine is told at start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

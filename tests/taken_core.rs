@@ -62,6 +62,8 @@ fn modules_leave_a_core_that_is_taken_and_come_back_and_nobody_is_blamed() {
         cores(&mut rig) == home
     });
     assert_eq!(processes(&mut rig), workers, "nobody was replaced");
+    let told = rig.status()["cores"].clone();
+    assert!(told["taken"].as_u64() >= Some(1) && told["modules_away"] == 0, "{told}");
     assert_eq!(rig.status()["bypassed"], serde_json::json!([]), "and nobody was blamed");
     rig.stop();
 }

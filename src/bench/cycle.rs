@@ -114,7 +114,7 @@ fn scenes(workers: usize) -> Vec<Scene> {
 fn measure(settings: &Settings, scene: Scene, n: u64) -> anyhow::Result<(Times, bool)> {
     let (mut conductor, mut cycle) = control::start(settings, &mut |_| {})?;
     let frames = settings.block_frames as usize;
-    let period_ns = frames as u64 * 1_000_000_000 / u64::from(settings.rate_hz);
+    let period_ns = settings.block_ns();
     let wants_realtime = settings.wants_realtime;
     let mut times = Times::new(scene.name.clone(), &scene.goals);
     let report = conductor.report().clone();

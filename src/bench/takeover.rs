@@ -64,7 +64,10 @@ pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
         ("blocks played".to_owned(), json!(played.len() / frames)),
         ("kills with a block concealed in the two blocks after".to_owned(), json!(toll.kills_heard)),
         ("blocks concealed in the two blocks after a kill".to_owned(), json!(toll.concealed)),
-        ("as long without a kill, before each: with a block concealed".to_owned(), json!(toll.quiet_heard)),
+        (
+            "about as long without a kill, before each: with a block concealed".to_owned(),
+            json!(toll.quiet_heard),
+        ),
         ("blocks concealed at all".to_owned(), json!(report.concealed.load(Relaxed))),
         ("blocks that differ from the in-process reference".to_owned(), json!(differing)),
         ("timer xruns".to_owned(), json!(report.xruns.load(Relaxed))),
@@ -131,7 +134,7 @@ impl Toll {
             bail!("nobody plays");
         };
         let pid = conductor.pool().slots()[victim].pid;
-        let period_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
+        let period_ns = settings.block_ns();
         let concealed_before = conductor.report().concealed.load(Relaxed);
         sleep_until(next_block_ns(conductor, period_ns) + 2 * period_ns);
         self.quiet_heard += u64::from(conductor.report().concealed.load(Relaxed) != concealed_before);
@@ -224,7 +227,7 @@ fn start_audio(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<JoinHandle<Vec<f32>>> {
     let frames = settings.block_frames as usize;
-    let period_ns = frames as u64 * 1_000_000_000 / u64::from(settings.rate_hz);
+    let period_ns = settings.block_ns();
     let wants_realtime = settings.wants_realtime;
     Ok(std::thread::Builder::new().name("audio".into()).spawn(move || {
         report.introduce(wants_realtime && rights::take_fifo(AUDIO_PRIORITY).is_ok());

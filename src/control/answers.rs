@@ -78,6 +78,7 @@ impl Conductor {
             "session": self.session.to_json(),
             "bypassed": self.bypassed_json(),
             "recycling": self.recycling.to_json(),
+            "cores": self.homing.to_json(),
             "workers": self.workers_json(),
         })
     }

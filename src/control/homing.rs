@@ -4,8 +4,8 @@
 //! One module at a time, between two blocks like every planned move: nobody hears it.
 
 use super::Conductor;
-use crate::pool::place::BUDGET_SHARE;
 use crate::takeover::Request;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,24 @@ struct Trip {
 pub struct Homing {
     away: BTreeMap<u32, Trip>,
     disturbed: Option<Instant>,
+    /// How often a worker did not get its core.
+    taken: u64,
+}
+
+impl Homing {
+    /// For `status`.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({ "taken": self.taken, "modules_away": self.away.len() })
+    }
 }
 
 impl Conductor {
     /// So many `modules` of `slot` had to go to `to`, under `first_lease` and the leases after it.
     pub(super) fn note_away(&mut self, slot: usize, to: usize, first_lease: u32, modules: u32) {
         self.homing.disturbed = Some(Instant::now());
+        self.homing.taken += 1;
+        // While nobody comes home, those that were freed meanwhile would pile up.
+        self.homing.away.retain(|instance, _| self.cells.get(*instance).is_some());
         let rig = self.pool.rig().clone();
         for placed in self.cells.iter() {
             let place = rig.control().places[placed.cell as usize].current();
@@ -58,11 +70,9 @@ impl Conductor {
     fn send_home(&mut self, instance: u32, Trip { home, to }: Trip) -> bool {
         let Some(placed) = self.cells.get(instance).copied() else { return false };
         let from = self.location_of(&placed);
-        let slots = self.pool.slots();
-        let on_core = slots.iter().filter(|slot| slot.core == slots[home].core);
-        let load_ns: f64 = on_core.map(|slot| slot.load_ns).sum();
-        let fits = load_ns + placed.price_ns <= self.pool.block_ns() * BUDGET_SHARE;
-        if from.slot as usize != to || to == home || !slots[home].state.is_usable() || !fits {
+        let is_welcome =
+            self.pool.slots()[home].state.is_usable() && self.pool.has_time(home, placed.price_ns);
+        if from.slot as usize != to || to == home || !is_welcome {
             return false;
         }
         self.takeover.ask(Request::Module { cell: placed.cell, from, to: home });

@@ -3,10 +3,10 @@
 //!
 //! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
 //! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole
-//! workers), [`homing`] (and go back), [`bypass`] (modules that break them), [`cells`] (where everything is), [`quota`] (who may have how
-//! much), [`files`] and [`filework`] (patches and recordings by name), [`answers`] (status, list, schema), [`serve`]
-//! (the loop over the network), [`held`] (what waits for a file), [`notify`] (who is told what happens),
-//! [`offline`] (the loop of a render), [`chaos`] (faults on purpose).
+//! workers), [`homing`] (and go back), [`bypass`] (modules that break them), [`cells`] (where everything is),
+//! [`quota`] (who may have how much), [`files`] and [`filework`] (patches and recordings by name), [`answers`]
+//! (status, list, schema), [`serve`] (the loop over the network), [`held`] (what waits for a file), [`notify`]
+//! (who is told what happens), [`offline`] (the loop of a render), [`chaos`] (faults on purpose).
 
 pub mod answers;
 pub mod apply;
@@ -116,8 +116,7 @@ pub fn start(
     let (sender, queue) = events();
     let report = Arc::new(AudioReport::default());
     let takeover = TakeOver::start(rig.clone(), pool.alarm().clone(), settings.wants_realtime)?;
-    let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
-    takeover.board().block_ns.store(block_ns, std::sync::atomic::Ordering::Relaxed);
+    takeover.board().block_ns.store(settings.block_ns(), std::sync::atomic::Ordering::Relaxed);
     let cycle = Cycle::new(rig.clone(), inbox, queue, takeover.witness(), report.clone());
     let mut conductor = Conductor {
         pool,

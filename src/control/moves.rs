@@ -40,7 +40,10 @@ impl Conductor {
             Reason::Late => return self.pool.note_late(slot),
             // It had nothing to lose; its end is told when it is judged.
             Reason::Died if modules == 0 && to.is_some() => return,
-            Reason::Starved => to.into_iter().for_each(|to| self.note_away(slot, to, first_lease, modules)),
+            Reason::Starved => {
+                tracing::info!(slot, modules, to, "worker did not get its core: others play its modules");
+                return to.into_iter().for_each(|to| self.note_away(slot, to, first_lease, modules));
+            }
             Reason::Died | Reason::Stopped | Reason::Hung => self.pool.note_left(slot, pid, rendering),
         }
         let to = to.map_or("nowhere, until a worker is ready".to_owned(), |to| format!("worker {to}"));

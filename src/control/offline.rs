@@ -105,8 +105,8 @@ pub fn refusal(reply: &Reply, frame: u64, rate_hz: u32) -> RenderError {
     }
 }
 
-/// Renders `total_frames`, performing `cues`, and harming workers if `chaos` says so; each block's interleaved stereo goes to `listen`. The last 20 ms
-/// fade out.
+/// Renders `total_frames`, performing `cues`, and harming workers if `chaos` says so; each block's interleaved stereo
+/// goes to `listen`. The last 20 ms fade out.
 pub fn render(
     conductor: &mut Conductor,
     cycle: &mut Cycle,

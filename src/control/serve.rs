@@ -31,7 +31,7 @@ struct Later {
     client: Client,
 }
 
-/// What the network loop has counted.
+/// What the network loop has counted, and has to count on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ServeCounts {
     /// Datagrams received.
@@ -66,7 +66,6 @@ pub struct Server {
 impl Server {
     /// A loop over `listener`.
     pub fn new(listener: Listener, settings: &Settings) -> Self {
-        let block_ns = u64::from(settings.block_frames) * 1_000_000_000 / u64::from(settings.rate_hz);
         let counts = ServeCounts { buffer_bytes: listener.receive_buffer_bytes(), ..ServeCounts::default() };
         Self {
             listener,
@@ -76,7 +75,7 @@ impl Server {
             at_due: Schedule::with_limit(settings.max_scheduled),
             limit: ReplyLimit::default(),
             decoded: Vec::new(),
-            lead_ns: LEAD_NS + 2 * block_ns,
+            lead_ns: LEAD_NS + 2 * settings.block_ns(),
             tended_ns: 0,
             counts,
             held: Held::default(),

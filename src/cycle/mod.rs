@@ -30,8 +30,8 @@ use std::sync::atomic::{
 };
 use tail::Tails;
 
-/// First deadline, as a part (numerator, denominator) of the time to the last one, which is 90 % of the period: 60 %
-/// of it.
+/// First deadline, as a part (numerator, denominator) of the time to the last one, which is 90 % of the period: 45 %
+/// of it. docs/adr/0011 compares it with 60 %.
 const FIRST_DEADLINE_PARTS: (u64, u64) = (1, 2);
 /// Longest that the audio thread looks at a commit on another core without sleeping, when the workers of its own
 /// core are through. A core that goes idle takes 30 to 40 us to wake on a virtual machine, at the end of every

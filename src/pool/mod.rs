@@ -182,8 +182,14 @@ impl Pool {
     }
 
     /// Length of a block, ns.
-    pub fn block_ns(&self) -> f64 {
+    fn block_ns(&self) -> f64 {
         f64::from(self.rig.header.block_frames) * 1e9 / f64::from(self.rig.header.rate_hz)
+    }
+
+    /// Whether the core of `slot` has time for a module of `price_ns` more.
+    pub fn has_time(&self, slot: usize, price_ns: f64) -> bool {
+        let on_core = self.slots.iter().filter(|other| other.core == self.slots[slot].core);
+        place::has_time(on_core.map(|other| other.load_ns).sum(), price_ns, self.block_ns())
     }
 
     /// A slot for a module of `price_ns` that is patched to modules in `neighbours`.

@@ -7,6 +7,11 @@
 /// Share of the block that the modules of a core may take; the rest is for wake-ups and the audio thread.
 pub const BUDGET_SHARE: f64 = 0.8;
 
+/// Whether a core that has `core_load_ns` of a block of `block_ns` to do already has time for `price_ns` more.
+pub fn has_time(core_load_ns: f64, price_ns: f64, block_ns: f64) -> bool {
+    core_load_ns + price_ns <= block_ns * BUDGET_SHARE
+}
+
 /// A slot as placement sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -70,7 +75,7 @@ pub fn place(candidates: &[Candidate], request: &Request<'_>) -> Result<usize, P
     };
     candidates
         .iter()
-        .filter(|candidate| core_load(candidate.core) + request.price_ns <= budget_ns)
+        .filter(|candidate| has_time(core_load(candidate.core), request.price_ns, request.block_ns))
         .min_by(|one, other| {
             let cost = |candidate: &Candidate| {
                 let is_busy = candidate.modules > 0;

@@ -63,14 +63,18 @@ impl Evidence {
         self.0[slot].noticed.is_some_and(|noticed| noticed.block == block)
     }
 
-    /// Whether it is its own fault: it has had its core for half of the time since, or sleeps in the middle of a module
-    /// (`is_rendering`). After less than `shortest_ns` nobody can tell.
-    pub fn is_at_fault(&self, slot: usize, is_rendering: bool, shortest_ns: u64) -> bool {
+    /// Whether it has had its core for half of the time since. `None` after less than `shortest_ns`: nobody can tell.
+    pub fn had_its_core(&self, slot: usize, shortest_ns: u64) -> Option<bool> {
         let File { pid, noticed, .. } = self.0[slot];
-        let (Some(noticed), Some(cpu_ns)) = (noticed, cpu_time_ns(pid)) else { return false };
+        let (noticed, cpu_ns) = (noticed?, cpu_time_ns(pid)?);
         let elapsed_ns = now_ns().saturating_sub(noticed.at_ns);
-        let has_run = cpu_ns.saturating_sub(noticed.cpu_ns) >= elapsed_ns / 2;
-        elapsed_ns >= shortest_ns && (has_run || (is_rendering && !is_runnable(pid)))
+        (elapsed_ns >= shortest_ns).then(|| cpu_ns.saturating_sub(noticed.cpu_ns) >= elapsed_ns / 2)
+    }
+
+    /// Whether it is its own fault: it has had its core, or sleeps in the middle of a module (`is_rendering`).
+    pub fn is_at_fault(&self, slot: usize, is_rendering: bool, shortest_ns: u64) -> bool {
+        let had_its_core = self.had_its_core(slot, shortest_ns);
+        had_its_core.is_some_and(|had| had || (is_rendering && !is_runnable(self.0[slot].pid)))
     }
 
     /// It made `block` late, and it was its fault. True if it did so before, not long ago.

@@ -6,7 +6,8 @@
 //! reports, and has the dead replaced.
 //! Thread: its own, FIFO, above the workers and below the audio thread. It sleeps on everything at once; awake, it
 //! allocates, locks and logs nothing. Reading order: `watch` (the loop), `relocate` (one module, one slot),
-//! [`standby`] (where to), [`culprit`] (who holds a block up), `evidence` (whether it can help it), [`board`] (what others tell it).
+//! [`standby`] (where to), [`culprit`] (who holds a block up), `evidence` (whether it can help it), [`board`] (what
+//! others tell it).
 //!
 //! What if a worker misbehaves? It loses its modules once; whatever it writes later stands under leases that nobody
 //! asks for. Does anything wait? Nobody waits for the worker that is left, and nobody waits for this thread but

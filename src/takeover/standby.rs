@@ -1,6 +1,6 @@
 //! Where the modules of a worker go that is lost, or that does not get its core: pure functions.
 
-use crate::pool::place::BUDGET_SHARE;
+use crate::pool::place::has_time;
 
 /// A slot that could take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,9 @@ pub fn relief(
     let core_load = |core: u32| -> u64 {
         candidates.clone().filter(|other| other.core == core).map(|other| u64::from(other.load_ns)).sum()
     };
-    let budget_ns = (block_ns as f64 * BUDGET_SHARE) as u64;
     let is_free = |candidate: &Candidate| {
         let is_taken = taken_cores.checked_shr(candidate.core).is_none_or(|cores| cores & 1 == 1);
-        !is_taken && core_load(candidate.core) + u64::from(load_ns) <= budget_ns
+        !is_taken && has_time(core_load(candidate.core) as f64, load_ns.into(), block_ns as f64)
     };
     let free = candidates.clone().filter(is_free);
     let cost = |candidate: &Candidate| (core_load(candidate.core), candidate.load_ns, candidate.slot);

@@ -167,8 +167,7 @@ impl Watch {
 
     fn hear_the_witness(&mut self) {
         if let Some(block) = self.board.overdue.heard(&mut self.handled.overdue) {
-            self.each_culprit(block, Self::look_closely);
-            self.relief = Some((block, now_ns() + self.shortest_ns()));
+            self.look_closely(block);
         }
         self.relieve();
         if let Some(block) = self.board.concealed.heard(&mut self.handled.concealed) {
@@ -194,19 +193,25 @@ impl Watch {
         self.clear_the_way(block);
     }
 
-    /// Somebody else has the core of a worker that owes an overdue block: its modules play it on a core that has time for
-    /// them. If we come late ourselves, the whole machine stood still, and nobody has any.
+    /// Of those who owe an overdue block, who is stopped is left, and who has not run since it was looked at has lost its
+    /// core to somebody else: its modules play the block on a core that has time for them. If we come late ourselves,
+    /// the whole machine stood still, and everybody is looked at anew.
     fn relieve(&mut self) {
         let Some((block, at_ns)) = self.relief.filter(|(_, at_ns)| now_ns() >= *at_ns) else { return };
         self.relief = None;
         if now_ns() > at_ns + self.block_ns() / 4 {
-            return;
+            return self.look_closely(block);
         }
         let (mut late_cores, mut taken_cores) = (0_u64, 0_u64);
         self.each_culprit(block, |watch, culprit, block| {
-            let core = watch.core_bit(culprit.slot);
-            late_cores |= core;
-            taken_cores |= if watch.is_starved(culprit.slot, block) { core } else { 0 };
+            let slot = culprit.slot;
+            late_cores |= watch.core_bit(slot);
+            let has_run = watch.evidence.had_its_core(slot, watch.shortest_ns()) != Some(false);
+            if !has_run && is_stopped(watch.pids[slot]) {
+                watch.leave(slot, Reason::Stopped);
+            } else if watch.is_starved(slot, block) {
+                taken_cores |= watch.core_bit(slot);
+            }
         });
         // Control counts the loads anew only later.
         let mut lent_ns = [0_u32; MAX_SLOTS];
@@ -253,17 +258,17 @@ impl Watch {
         }
     }
 
-    /// Whoever is stopped loses its modules at once; of the others, and of all of their cores, it is noted how long they
-    /// have run.
-    fn look_closely(&mut self, culprit: Culprit, block: u32) {
-        if is_stopped(self.pids[culprit.slot]) {
-            self.leave(culprit.slot, Reason::Stopped);
-        } else {
-            let core = self.board.core(culprit.slot);
-            for slot in bits(self.known & !self.fallen).filter(|slot| self.board.core(*slot) == core) {
+    /// Notes how long everybody has run who is on a core that owes `block`, and when to look again. A block that is only
+    /// long costs no more than that.
+    fn look_closely(&mut self, block: u32) {
+        let mut late_cores = 0_u64;
+        self.each_culprit(block, |watch, culprit, _| late_cores |= watch.core_bit(culprit.slot));
+        for slot in bits(self.known & !self.fallen) {
+            if self.core_bit(slot) & late_cores != 0 {
                 self.evidence.notice(slot, block);
             }
         }
+        self.relief = (late_cores != 0).then(|| (block, now_ns() + self.shortest_ns()));
     }
 
     fn is_at_fault(&self, slot: usize, block: u32) -> bool {

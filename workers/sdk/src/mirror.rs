@@ -218,8 +218,6 @@ fn for_each_change(
 fn is_whole(from: &[AtomicU32], memory: &ModuleMemory, stamp_at: usize, stamp: u32) -> bool {
     // Acquire fence: the samples were read before (pairs with the fence in `Line::write`).
     fence(Acquire);
-    let is_so = |at: usize, is_right: fn(u32, u32) -> bool| {
-        from.get(at).is_some_and(|word| is_right(word.load(Acquire), stamp))
-    };
-    is_so(stamp_at, |now, then| now == then) && is_so(memory.line_block, |block, stamp| block != stamp)
+    let now = |at: usize| from.get(at).map(|word| word.load(Acquire));
+    now(stamp_at) == Some(stamp) && now(memory.line_block).is_some_and(|block| block != stamp)
 }
