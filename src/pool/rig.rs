@@ -60,13 +60,14 @@ impl Rig {
             block_frames: spec.block_frames,
             slots: slots as u32,
             arena_bytes: spec.arena_bytes as u64,
-            catalogue: backline_dsp::play::fingerprint(),
             engine_pid: std::process::id(),
             worker_priority: if spec.wants_realtime { crate::rt::WORKER_PRIORITY } else { 0 },
             locks_memory: spec.wants_realtime.into(),
-            reserved: 0,
+            reserved: [0; 3],
         };
         control.control()?.header.store(&header);
+        let catalogues = &control.control()?.catalogues;
+        catalogues.iter().for_each(|meant| meant.store(backline_dsp::play::fingerprint(), Relaxed));
         Ok(Self { header, control, arenas })
     }
 

@@ -1,6 +1,7 @@
 //! What lies where. Fixed-width words, offsets asserted, one writer for every page.
 
 use crate::block::{BlockCell, LatestCell};
+use crate::complaint::ComplaintCell;
 use crate::plan::{ModuleRecord, Place, PlanCell};
 use crate::ring::RING_WORDS;
 use crate::words::Record;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// First word of both kinds of segment: "Backline" in ASCII.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"Backline");
 /// Changes whenever anything in this crate's layout or its meaning does.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 /// Worker slots an engine may have; one bit each in a set of slots.
@@ -51,9 +52,6 @@ pub struct Header {
     pub slots: u32,
     /// Bytes of each arena.
     pub arena_bytes: u64,
-    /// Number of rows of the module catalogue the engine was built with, and a sum over their names and
-    /// sizes: types are named by number, so both sides must mean the same.
-    pub catalogue: u64,
     /// Process of the engine.
     pub engine_pid: u32,
     /// FIFO priority workers shall ask for; 0 for none.
@@ -61,7 +59,7 @@ pub struct Header {
     /// Whether workers shall lock their memory.
     pub locks_memory: u32,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: [u32; 3],
 }
 
 /// A word on a cache line of its own.
@@ -103,13 +101,16 @@ pub struct Control {
     /// Where each cell's module lives.
     pub places: [Place; MAX_MODULES],
     /// What each cell's module is.
-    pub modules: [Record<ModuleRecord, 32>; MAX_MODULES],
+    pub modules: [Record<ModuleRecord, 48>; MAX_MODULES],
     /// Plans.
     pub plans: [PlanCell; PLANS_KEPT],
     /// What each cell's module was told last.
     pub latest: [LatestCell; MAX_MODULES],
     /// Instance of each cell that is not rendered any more because it kills its workers: it fades to silence.
     pub bypassed: [AtomicU32; MAX_MODULES],
+    /// For each slot a sum over the names and sizes of the module types that the engine means its worker to have: types
+    /// are named by number, so both sides must mean the same.
+    pub catalogues: [AtomicU64; MAX_SLOTS],
 }
 
 /// How far a worker has come. Stored in [`ArenaHead::stage`], in this order.
@@ -193,6 +194,8 @@ pub struct ArenaHead {
     pub prices: [AtomicU32; MAX_TYPES],
     /// Replies to assignments.
     pub replies: [AtomicU32; RING_WORDS],
+    /// What the last module said that could not render its block.
+    pub complaint: ComplaintCell,
 }
 
 /// What an assignment asks for; [`Assignment::kind`].
@@ -263,9 +266,10 @@ const _: () = {
     assert!(offset_of!(Control, blocks) == 274_432);
     assert!(offset_of!(Control, places) == 340_224);
     assert!(offset_of!(Control, modules) == 364_800);
-    assert!(offset_of!(Control, plans) == 495_872);
-    assert!(offset_of!(Control, latest) == 1_020_416);
-    assert!(offset_of!(Control, bypassed) == 1_167_872);
+    assert!(offset_of!(Control, plans) == 561_408);
+    assert!(offset_of!(Control, latest) == 1_085_952);
+    assert!(offset_of!(Control, bypassed) == 1_364_480);
+    assert!(offset_of!(Control, catalogues) == 1_368_576);
     assert!(offset_of!(ArenaHead, magic) == 0);
     assert!(offset_of!(ArenaHead, abi_version) == 8);
     assert!(offset_of!(ArenaHead, pid) == 12);
@@ -285,6 +289,7 @@ const _: () = {
     assert!(offset_of!(ArenaHead, replies_tail) == 256);
     assert!(offset_of!(ArenaHead, prices) == 320);
     assert!(offset_of!(ArenaHead, replies) == 1344);
+    assert!(offset_of!(ArenaHead, complaint) == 1344 + RING_WORDS * 4);
     assert!(size_of::<Control>().is_multiple_of(PAGE));
     assert!(size_of::<ArenaHead>().is_multiple_of(PAGE));
 };

@@ -16,7 +16,8 @@
 //! or mixed values but never undefined behaviour, and everything that is read is checked before it is used.
 //!
 //! Reading order: [`layout`] (what lies where), [`words`] (records in atomics), [`ring`], [`commit`],
-//! [`plan`], [`block`], then the files with the system in them: [`segment`] (mapping), [`wake`] (futex), [`death`]
+//! [`plan`], [`block`], [`panel`] (what a worker says of its module types), [`complaint`] (and of a block that one
+//! could not render), then the files with the system in them: [`segment`] (mapping), [`wake`] (futex), [`death`]
 //! (the kernel's notice of a death), [`crash`] (a dying worker's last word) and [`rights`] (priority, affinity,
 //! locked memory).
 
@@ -28,11 +29,15 @@ pub mod sync;
 #[cfg(not(loom))]
 pub mod block;
 #[cfg(not(loom))]
+pub mod complaint;
+#[cfg(not(loom))]
 pub mod crash;
 #[cfg(not(loom))]
 pub mod death;
 #[cfg(not(loom))]
 pub mod layout;
+#[cfg(not(loom))]
+pub mod panel;
 #[cfg(not(loom))]
 pub mod plan;
 #[cfg(not(loom))]

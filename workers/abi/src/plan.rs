@@ -14,7 +14,7 @@ use std::sync::atomic::{
 };
 
 /// Parameters of a module.
-pub const MAX_PARAMS: usize = 16;
+pub const MAX_PARAMS: usize = 32;
 /// Channels of a cable.
 pub const MAX_CHANNELS: usize = 16;
 

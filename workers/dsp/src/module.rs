@@ -6,7 +6,7 @@ use std::ops::Range;
 /// Channels a cable may carry.
 pub const MAX_CHANNELS: usize = 16;
 /// Parameters a module may have.
-pub const MAX_PARAMS: usize = 16;
+pub const MAX_PARAMS: usize = 32;
 /// Audio and control input ports a module may have, parameters not counted.
 pub const MAX_PORTS: usize = 8;
 /// Words (`u32`) of state a module may have.

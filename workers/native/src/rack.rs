@@ -6,7 +6,7 @@ use backline_dsp::catalogue::{CATALOGUE, Entry};
 use backline_dsp::line::Line;
 use backline_dsp::module::{Happening, Input, MAX_PARAMS, MAX_PORTS, Setup};
 use backline_dsp::play::{Block, fingerprint};
-use backline_sdk::rack::{Job, Rack};
+use backline_sdk::rack::{Job, Outcome, Rack};
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
@@ -84,8 +84,8 @@ impl Rack for Native {
         }
     }
 
-    fn render(&mut self, job: Job<'_>) {
-        let Some(entry) = CATALOGUE.get(job.record.type_index as usize) else { return };
+    fn render(&mut self, job: Job<'_>) -> Outcome {
+        let Some(entry) = CATALOGUE.get(job.record.type_index as usize) else { return Outcome::Rendered };
         let used = (entry.panel.inputs.len() + entry.panel.params.len()).min(job.inputs.len());
         let mut inputs = [Input::UNPATCHED; MAX_INPUTS];
         for (input, gathered) in inputs.iter_mut().zip(&job.inputs[..used]) {
@@ -102,5 +102,6 @@ impl Rack for Native {
             line: Line::stamped(job.line, job.stamps, job.block),
         };
         entry.play(job.state, job.events.iter().map(happening), block);
+        Outcome::Rendered
     }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// Started by hand, or with a wrong command line.
-    #[error("usage: backline-worker NAME SLOT CORE ENGINE_PID (workers are started by `backline run`)")]
+    #[error("usage: NAME SLOT CORE ENGINE_PID (workers are started by `backline run`)")]
     Usage,
     /// A segment could not be mapped.
     #[error(transparent)]
@@ -116,12 +116,11 @@ fn same(what: &'static str, worker: u64, engine: u64) -> Result<(), AttachError>
     if worker == engine { Ok(()) } else { Err(AttachError::Mismatch { what, worker, engine }) }
 }
 
-fn check(header: &Header, fingerprint: u64) -> Result<(), AttachError> {
+fn check(header: &Header) -> Result<(), AttachError> {
     same("segment magic", MAGIC, header.magic)?;
     same("segment version", ABI_VERSION.into(), header.abi_version.into())?;
     same("control segment size", size_of::<Control>() as u64, header.control_bytes.into())?;
     same("arena head size", size_of::<ArenaHead>() as u64, header.arena_head_bytes.into())?;
-    same("module catalogue", fingerprint, header.catalogue)?;
     same(
         "block limit",
         header.block_frames.clamp(1, MAX_BLOCK_FRAMES as u32).into(),
@@ -134,15 +133,15 @@ fn check(header: &Header, fingerprint: u64) -> Result<(), AttachError> {
 pub fn attach(call: &Call, fingerprint: u64) -> Result<View, AttachError> {
     rights::die_with_parent(call.engine_pid).map_err(AttachError::NoEngine)?;
     if let Err(cause) = rights::leave_no_core_dump() {
-        eprintln!(
-            "backline-worker {}: a crash will be noticed late, because it dumps core: {cause}",
-            call.slot
-        );
+        eprintln!("worker {}: a crash will be noticed late, because it dumps core: {cause}", call.slot);
     }
     let control = Segment::open(&call.name)?;
     control.protect()?;
     let header = control.control()?.header.load();
-    check(&header, fingerprint)?;
+    check(&header)?;
+    // Relaxed: the engine stores it before it starts us.
+    let meant = control.control()?.catalogues[call.slot].load(Relaxed);
+    same("module catalogue", fingerprint, meant)?;
     let arenas = (0..header.slots as usize)
         .map(|slot| open_arena(&call.name, slot, slot == call.slot))
         .collect::<Result<Vec<_>, _>>()?;

@@ -3,12 +3,13 @@
 
 use crate::attach::View;
 use crate::mirror;
-use crate::rack::{Job, Rack};
+use crate::rack::{Job, Outcome, Rack};
 use crate::roster::{Mine, Roster};
 use crate::source::{Ear, Gathered, Interruption};
 use backline_abi::block::{BlockHeader, Event, MOST_MISSED};
 use backline_abi::commit::{self, Commit, NEVER, block_before, parity};
-use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, ModuleMemory};
+use backline_abi::complaint::Complaint;
+use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, MAX_MODULES, ModuleMemory};
 use backline_abi::plan::MAX_CHANNELS;
 use backline_abi::wake;
 use backline_abi::words::{copy_words, load_words, store_samples, store_words};
@@ -20,8 +21,6 @@ use std::sync::atomic::{
 
 /// Output ports of one module.
 const MAX_OUTPUTS: usize = 4;
-/// Words of state of one module.
-const MAX_STATE_WORDS: usize = 4096;
 
 /// A block as its announcement was copied, checked.
 #[derive(Clone, Copy)]
@@ -38,18 +37,23 @@ pub struct Scratch {
     events: Vec<Event>,
     /// Events of one module that come late, and then those of its block.
     late: Vec<Event>,
+    complaint: Complaint,
+    /// For each cell the block that its module failed to render last.
+    failed_in: Vec<u32>,
     block_frames: usize,
 }
 
 impl Scratch {
-    /// Room for any module at blocks of `block_frames`, touched.
-    pub fn with_room(block_frames: usize) -> Self {
+    /// Room for any module of up to `state_words` at blocks of `block_frames`, touched.
+    pub fn with_room(state_words: usize, block_frames: usize) -> Self {
         let mut scratch = Self {
-            state: vec![1; MAX_STATE_WORDS],
+            state: vec![1; state_words],
             outputs: vec![1.0; MAX_OUTPUTS * MAX_CHANNELS * block_frames],
             gathered: Gathered::with_room(block_frames),
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
             late: Vec::with_capacity(MOST_MISSED + EVENTS_PER_BLOCK),
+            complaint: Complaint::default(),
+            failed_in: vec![NEVER; MAX_MODULES],
             block_frames,
         };
         scratch.events.resize(EVENTS_PER_BLOCK, Event { instance: 1, offset_frames: 0, kind: 0, value: 0.0 });
@@ -57,9 +61,8 @@ impl Scratch {
     }
 
     /// Whether a module with this memory can be rendered here. Real-time safe.
-    pub fn has_room_for(memory: &ModuleMemory, block_frames: usize) -> bool {
-        memory.state_words <= MAX_STATE_WORDS
-            && memory.output_words <= MAX_OUTPUTS * MAX_CHANNELS * block_frames
+    pub fn has_room_for(memory: &ModuleMemory, state_words: usize, block_frames: usize) -> bool {
+        memory.state_words <= state_words && memory.output_words <= MAX_OUTPUTS * MAX_CHANNELS * block_frames
     }
 
     /// Copies what is announced as `block`, `None` if that announcement is gone already.
@@ -179,7 +182,7 @@ fn render_module(
         fade_out(&words[start..start + memory.output_words], outputs, scratch.block_frames, announced);
     } else {
         mirror::begin_block(words, memory, block);
-        rack.render(Job {
+        let outcome = rack.render(Job {
             record: &mine.record,
             state,
             inputs: &scratch.gathered.inputs(),
@@ -190,8 +193,22 @@ fn render_module(
             line: &words[memory.line..memory.line + memory.line_words],
             stamps: &words[memory.stamps..memory.stamps + memory.stamp_words],
             block,
+            complaint: &mut scratch.complaint,
         });
         mirror::end_block(words, memory);
+        let has_failed = outcome == Outcome::Failed;
+        if has_failed {
+            view.head().complaint.write(mine.record.instance, &scratch.complaint);
+            load_words(&words[memory.states[parity(block_before(block))]..], state);
+            let start = memory.outputs[parity(block_before(block))];
+            fade_out(&words[start..start + memory.output_words], outputs, scratch.block_frames, announced);
+        }
+        if let Some(failed_in) = scratch.failed_in.get_mut(mine.cell) {
+            if !has_failed && *failed_in == block_before(block) {
+                fade_in(outputs, scratch.block_frames, announced);
+            }
+            *failed_in = if has_failed { block } else { NEVER };
+        }
     }
     silence_if_not_finite(view, rack, mine, scratch);
     store_samples(&words[memory.outputs[parity(block)]..], &scratch.outputs[..memory.output_words]);
@@ -202,7 +219,7 @@ fn render_module(
     }
 }
 
-/// A module that is bypassed: every plane falls from its last sample to silence within the block, and stays there.
+/// A module that is bypassed, or failed: every plane falls from its last sample to silence within the block, and stays there.
 fn fade_out(before: &[AtomicU32], outputs: &mut [f32], stride: usize, announced: &Announced) {
     let BlockHeader { frames, frames_before, .. } = announced.header;
     let last = (frames_before as usize).clamp(1, stride) - 1;
@@ -210,6 +227,16 @@ fn fade_out(before: &[AtomicU32], outputs: &mut [f32], stride: usize, announced:
         let from = f32::from_bits(before[last].load(Relaxed));
         for (frame, sample) in plane.iter_mut().take(frames as usize).enumerate() {
             *sample = from * (1.0 - (frame + 1) as f32 / frames as f32);
+        }
+    }
+}
+
+/// The first block after one that failed.
+fn fade_in(outputs: &mut [f32], stride: usize, announced: &Announced) {
+    let frames = announced.header.frames as usize;
+    for plane in outputs.chunks_exact_mut(stride) {
+        for (frame, sample) in plane.iter_mut().take(frames).enumerate() {
+            *sample *= (frame + 1) as f32 / frames as f32;
         }
     }
 }

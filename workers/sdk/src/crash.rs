@@ -7,6 +7,6 @@ use backline_abi::crash;
 /// Listens for faults from now on. One that cannot be listened for is not reported, and counts as the worker's own.
 pub fn listen(view: &'static View) {
     if let Err(cause) = crash::listen(view.head()) {
-        eprintln!("backline-worker {}: faults of this worker will not be told apart: {cause}", view.slot);
+        eprintln!("worker {}: faults of this worker will not be told apart: {cause}", view.slot);
     }
 }

@@ -31,7 +31,7 @@ pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<()
     let view: &'static View = Box::leak(Box::new(attach(&call, rack.fingerprint())?));
     crash::listen(view);
     // Rooms are made before memory is locked and touched, so they are locked and touched too.
-    let mut host = Host::new(view);
+    let mut host = Host::new(view, rack.most_state_words());
     warm(view, &call, &mut rack);
     host.forget_assignments();
     death::arm(&view.head().death).map_err(AttachError::NoDeathNotice)?;
@@ -44,11 +44,12 @@ pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<()
         match turn {
             Ok(true) => {}
             Ok(false) => {
+                host.rest(&mut rack);
                 let until_ns = assert_no_alloc(|| host.keep_up());
                 wake::wait(&view.control().bells[view.slot].word, bell, until_ns);
             }
             Err(garbled) => {
-                eprintln!("backline-worker {}: {garbled}", view.slot);
+                eprintln!("worker {}: {garbled}", view.slot);
                 break;
             }
         }
@@ -75,19 +76,22 @@ struct Host<'v> {
     moves_seen: u32,
     /// Newest block in which we have gone back to the one before.
     went_back_in: u32,
+    /// Version of the roster that the rack knows.
+    rested_at: (u32, u32),
 }
 
 impl<'v> Host<'v> {
-    fn new(view: &'v View) -> Self {
+    fn new(view: &'v View, state_words: usize) -> Self {
         Self {
             view,
             roster: Roster::with_room(),
-            scratch: Scratch::with_room(view.header.block_frames as usize),
+            scratch: Scratch::with_room(state_words, view.header.block_frames as usize),
             mirror: Mirror::with_room(),
             mirrored_ns: 0,
             last_block: view.control().block.word.load(Acquire),
             moves_seen: view.control().moves.word.load(Acquire),
             went_back_in: NEVER,
+            rested_at: (0, 0),
         }
     }
 
@@ -97,6 +101,14 @@ impl<'v> Host<'v> {
         let head = &self.view.head().assignments_head.word;
         Consumer::<Assignment>::new(&ring.slots, &ring.tail.word, head).skip_all();
         self.last_block = self.view.control().block.word.load(Acquire);
+    }
+
+    /// Tells the rack if modules have come or gone since it rested last.
+    fn rest(&mut self, rack: &mut impl Rack) {
+        if std::mem::replace(&mut self.rested_at, self.roster.version()) != self.roster.version() {
+            let modules = &self.roster.modules;
+            rack.rest(&|instance| modules.iter().any(|mine| mine.record.instance == instance));
+        }
     }
 
     /// Nothing else is to be done: copies some of what others have written into their lines, if it is time. Returns

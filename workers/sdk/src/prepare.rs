@@ -59,7 +59,8 @@ fn perform(view: &View, rack: &mut impl Rack, state: &mut [u32], assigned: &Assi
 pub fn fitting_memory(view: &View, rack: &impl Rack, record: &ModuleRecord) -> Option<ModuleMemory> {
     let block_frames = view.header.block_frames as usize;
     let memory = ModuleMemory::of(record, block_frames, view.own().words().len())?;
-    let fits = Scratch::has_room_for(&memory, block_frames) && rack.fits(record, view.header.rate_hz as f32);
+    let fits = Scratch::has_room_for(&memory, rack.most_state_words(), block_frames)
+        && rack.fits(record, view.header.rate_hz as f32);
     fits.then_some(memory)
 }
 

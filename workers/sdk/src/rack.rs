@@ -1,6 +1,8 @@
 //! The module types of a worker, as the worker loop sees them.
 
 use backline_abi::block::Event;
+use backline_abi::complaint::Complaint;
+use backline_abi::panel::Panel;
 use backline_abi::plan::ModuleRecord;
 use std::sync::atomic::AtomicU32;
 
@@ -35,12 +37,34 @@ pub struct Job<'a> {
     pub stamps: &'a [AtomicU32],
     /// The block.
     pub block: u32,
+    /// What it has to say if it fails.
+    pub complaint: &'a mut Complaint,
+}
+
+/// What became of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Outputs and state are those after the block.
+    Rendered,
+    /// It could not be rendered, whatever stands in outputs and state: the block is concealed by a ramp, the state stays as
+    /// it was before, and the complaint is told.
+    Failed,
 }
 
 /// The module types of a worker. A type is its row number in [`Rack::types`].
 pub trait Rack {
     /// Number of types.
     fn types(&self) -> usize;
+
+    /// What each type is, for an engine that does not know it already.
+    fn panels(&self) -> Vec<Panel> {
+        Vec::new()
+    }
+
+    /// Words of the largest state of any type.
+    fn most_state_words(&self) -> usize {
+        4_096
+    }
 
     /// A number that differs between catalogues that differ: names and sizes of all types.
     fn fingerprint(&self) -> u64;
@@ -56,5 +80,9 @@ pub trait Rack {
     fn init(&mut self, record: &ModuleRecord, rate_hz: f32, state: &mut [u32]);
 
     /// Renders one block. Real-time safe.
-    fn render(&mut self, job: Job<'_>);
+    fn render(&mut self, job: Job<'_>) -> Outcome;
+
+    /// Modules have come or gone, and nothing is to be done for now; `plays` tells whether an instance is one of ours. A
+    /// rack that keeps private memory for each lets go of the others here. May allocate; whoever waits is the next block.
+    fn rest(&mut self, _plays: &dyn Fn(u32) -> bool) {}
 }

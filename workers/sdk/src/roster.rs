@@ -87,6 +87,11 @@ impl Roster {
         self.moves
     }
 
+    /// Changes whenever the roster may have.
+    pub fn version(&self) -> (u32, u32) {
+        (self.plan_version, self.moves)
+    }
+
     /// True if a place has changed since the roster was made. Real-time safe.
     pub fn is_stale(&self, view: &View) -> bool {
         // Acquire: pairs with the engine's increment after it changed a place.

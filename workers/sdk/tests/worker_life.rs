@@ -199,7 +199,6 @@ fn a_worker_refuses_another_build_and_names_both_values() {
         ("segment version", ABI_VERSION.into(), 901, Header { abi_version: 901, ..header }),
         ("control segment size", header.control_bytes.into(), 902, Header { control_bytes: 902, ..header }),
         ("arena head size", header.arena_head_bytes.into(), 903, Header { arena_head_bytes: 903, ..header }),
-        ("module catalogue", header.catalogue, 904, Header { catalogue: 904, ..header }),
         ("arena size", header.arena_bytes, 905, Header { arena_bytes: 905, ..header }),
         ("block limit", 1_024, 1_025, Header { block_frames: 1_025, ..header }),
         ("block limit", 1, 0, Header { block_frames: 0, ..header }),
@@ -214,6 +213,12 @@ fn a_worker_refuses_another_build_and_names_both_values() {
         assert!(message.contains(&expected), "{message}");
         assert_eq!(on.head(0).pid.load(Acquire), 0, "it left the arena alone");
     }
+    on.control().header.store(&header);
+    on.mean_catalogue(904);
+    let (code, message) = refusal(&on, 0);
+    assert_eq!(code, REFUSED, "{message}");
+    let expected = format!("module catalogue {}, engine 904", backline_dsp::play::fingerprint());
+    assert!(message.contains(&expected), "{message}");
 }
 
 #[test]
@@ -221,7 +226,7 @@ fn a_worker_refuses_a_wrong_call() {
     let on = Stage::new("call", 1);
     let (code, message) = refusal(&on, 1);
     assert_eq!(code, REFUSED);
-    assert!(message.contains("usage: backline-worker"), "a slot the engine does not have: {message}");
+    assert!(message.contains("usage: NAME SLOT"), "a slot the engine does not have: {message}");
     let (code, message) = said(command("backline-test-nowhere", 0, std::process::id()));
     assert_eq!(code, REFUSED);
     assert!(message.contains("backline-test-nowhere"), "it says which segment: {message}");
@@ -230,7 +235,7 @@ fn a_worker_refuses_a_wrong_call() {
     assert!(message.contains("no engine to work for"), "somebody else's child: {message}");
     let (code, message) = said(Command::new(support::worker::program()));
     assert_eq!(code, REFUSED);
-    assert!(message.contains("usage: backline-worker"), "{message}");
+    assert!(message.contains("usage: NAME SLOT"), "{message}");
 }
 
 /// Tells this program, started again, that it is the engine that will be killed.

@@ -5,7 +5,7 @@
 mod rack;
 
 use backline_abi::plan::ModuleRecord;
-use backline_sdk::rack::{Job, Rack};
+use backline_sdk::rack::{Job, Outcome, Rack};
 use std::process::ExitCode;
 
 const FAULTS_HZ: f32 = 661.0;
@@ -67,10 +67,10 @@ impl Rack for Faulty {
         self.0.init(record, rate_hz, state);
     }
 
-    fn render(&mut self, job: Job<'_>) {
+    fn render(&mut self, job: Job<'_>) -> Outcome {
         break_down(job.record.params[0]);
         job.events.iter().filter(|event| event.kind == 0).for_each(|event| break_down(event.value));
-        self.0.render(job);
+        self.0.render(job)
     }
 }
 

@@ -11,7 +11,7 @@ mod rack;
 use super::fate::{End, Fate, Point};
 use backline_abi::layout::PAGE;
 use backline_abi::plan::ModuleRecord;
-use backline_sdk::rack::{Job, Rack};
+use backline_sdk::rack::{Job, Outcome, Rack};
 use rack::Native;
 use std::hint::black_box;
 use std::sync::atomic::{
@@ -71,6 +71,7 @@ impl Frail {
             line: job.line,
             stamps: job.stamps,
             block: job.block,
+            complaint: job.complaint,
         });
         job.state.copy_from_slice(&self.before[..words]);
     }
@@ -101,7 +102,7 @@ impl Rack for Frail {
         self.native.init(record, rate_hz, state);
     }
 
-    fn render(&mut self, mut job: Job<'_>) {
+    fn render(&mut self, mut job: Job<'_>) -> Outcome {
         assert!(
             black_box(1.0e-39_f32) * black_box(1.0) == 0.0,
             "denormals are flushed wherever modules render"
@@ -120,7 +121,7 @@ impl Rack for Frail {
                 Point::Committed => trap_next_wake(fate.end),
             }
         }
-        self.native.render(job);
+        self.native.render(job)
     }
 }
 

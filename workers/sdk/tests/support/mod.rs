@@ -149,7 +149,13 @@ impl Stage {
             next_ticket: 1,
         };
         stage.control().header.store(&stage.true_header());
+        stage.mean_catalogue(backline_dsp::play::fingerprint());
         stage
+    }
+
+    /// Which catalogue the workers shall have.
+    pub fn mean_catalogue(&self, fingerprint: u64) {
+        self.control().catalogues.iter().for_each(|meant| meant.store(fingerprint, Relaxed));
     }
 
     /// The identity of this stage.
@@ -163,11 +169,10 @@ impl Stage {
             block_frames: self.shape.block_frames as u32,
             slots: self.arenas.len() as u32,
             arena_bytes: self.shape.arena_bytes as u64,
-            catalogue: backline_dsp::play::fingerprint(),
             engine_pid: std::process::id(),
             worker_priority: 0,
             locks_memory: 0,
-            reserved: 0,
+            reserved: [0; 3],
         }
     }
 
