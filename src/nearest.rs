@@ -4,7 +4,7 @@
 //! Thread: control. Names may come from the network, so long ones are shortened and never compared.
 
 /// Characters of a name that are compared or repeated in an answer.
-const MAX_CHARS: usize = 48;
+const MAX_CHARS: usize = 128;
 /// Jaro-Winkler similarity below which a guess confuses more than it helps.
 const MIN_SIMILARITY: f64 = 0.75;
 /// Known names are listed in full up to this number.

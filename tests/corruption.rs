@@ -41,6 +41,7 @@ const HOT: [usize; 6] = [
 
 const SPEC: RigSpec = RigSpec {
     spares: 0,
+    others: 0,
     rate_hz: 48_000,
     block_frames: BLOCK_FRAMES as u32,
     slots: 2,
@@ -202,7 +203,7 @@ fn whatever_the_arenas_hold_every_block_is_finite_and_under_the_ceiling() {
 }
 
 fn ready_pool() -> (Pool, Vec<Segment>) {
-    let pool = Pool::start(&SPEC, Audit::none(), &mut |_| {})
+    let pool = Pool::start(&SPEC, &[], Audit::none(), &mut |_| {})
         .expect("the workers start; build them first: cargo build --workspace");
     let arenas = writable_arenas(pool.rig());
     (pool, arenas)

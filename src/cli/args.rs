@@ -2,6 +2,10 @@
 //!
 //! Ranges of settings are checked by `config`, with those of files, so that there is one text for each mistake.
 
+mod kinds;
+
+pub use kinds::KindArgs;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -122,6 +126,9 @@ pub struct EngineArgs {
     /// Ask for no real-time priority and no locked memory
     #[arg(long)]
     pub no_realtime: bool,
+    /// Workers that are not ours.
+    #[command(flatten)]
+    pub kinds: KindArgs,
     /// Print every setting with its unit and origin, and exit
     #[arg(long)]
     pub print_config: bool,
@@ -132,7 +139,8 @@ pub struct EngineArgs {
 
 impl EngineArgs {
     fn layer(&self) -> Layer {
-        Layer::default()
+        self.kinds
+            .layer(Layer::default())
             .option(Key::Rate, self.rate.map(Raw::Whole))
             .option(Key::Block, self.block.map(Raw::Whole))
             .option(Key::Workers, self.workers.map(Raw::Whole))

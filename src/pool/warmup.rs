@@ -1,9 +1,11 @@
-//! Filling the pool before the set: start all workers, say how far each has come, and return when all are
-//! ready.
+//! Filling the pool before the set: start all native workers, say how far each has come, and return when all are
+//! ready. Those of `others` come later ([`super::kinds`]).
 
 use super::autopsy::Death;
 use super::rig::{Rig, RigSpec};
 use super::{Pool, worker_program};
+use crate::catalogue::NATIVE;
+use crate::kinds::Kind;
 use crate::supervise::audit::Audit;
 use crate::supervise::lifecycle::State;
 use crate::supervise::registry;
@@ -78,6 +80,7 @@ impl Pool {
     /// What engines left that are dead is removed before. What is done to processes goes into `audit`.
     pub fn start(
         spec: &RigSpec,
+        others: &[Kind],
         audit: Audit,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Self, StartError> {
@@ -89,7 +92,7 @@ impl Pool {
         }
         super::rig::sweep();
         let rig = Arc::new(Rig::create(spec)?);
-        let mut pool = Self::new(rig, audit, spec.slots)?;
+        let mut pool = Self::new(rig, audit, spec.slots, others)?;
         for slot in 0..spec.slots {
             pool.spawn(slot);
         }
@@ -127,7 +130,9 @@ impl Pool {
 
     fn progress(&self) -> Progress {
         let ready = self.slots.iter().filter(|slot| slot.state.is_usable()).count();
-        let filled = (0..self.slots.len()).filter(|slot| self.slots[*slot].state != State::Vacant);
+        let is_own =
+            |slot: &usize| self.slots[*slot].kind == NATIVE && self.slots[*slot].state != State::Vacant;
+        let filled = (0..self.slots.len()).filter(is_own);
         let stages: Vec<_> = filled.map(|slot| self.stage_of(slot)).collect();
         Progress { ready, workers: stages.len(), stages }
     }
