@@ -1,12 +1,13 @@
-"""What a Python process costs until its libraries are usable: the peers of `backline bench warmup`.
+"""What a Python process costs until its libraries are usable: peers of `backline bench warmup`.
 
     peers.py probe               this interpreter and its libraries; exit code 1 if it will not do
     peers.py N WORKERS           every step, with pools of WORKERS processes
     peers.py N WORKERS STEP      one step only
 
-Prints lines of JSON: {"name": ROW, "ms": [...]} with every sample, or {"name": ROW, "kib": {"pss": .., "private": ..}}.
-Needs Python 3.10, numpy and scipy. Each step runs in an interpreter of its own, so that none finds what another has
-loaded. All times are of CLOCK_MONOTONIC, which all processes share: whoever gets there reads the clock itself.
+Prints lines of JSON: {"name": ROW, "ms": [...]} with every sample, or {"name": ROW, "kib":
+{"pss": .., "private": ..}}. Needs Python 3.10, numpy and scipy. Each step runs in an interpreter
+of its own, so that none finds what another has loaded. All times are of CLOCK_MONOTONIC, which all
+processes share: whoever gets there reads the clock itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import multiprocessing
 import sys
 import time
 
-# Whatever else is needed is imported where it is needed: spawned children import this file before their first line.
+# Whatever else is needed is imported where it is needed: spawned children import this file before
+# their first line.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +37,8 @@ RARE = 20
 FREQUENT = 1_000
 # Whoever takes longer than this for one run hangs.
 PATIENCE_S = 60
-# Pauses between tasks, the same as between the creates of the bench: a pool that never sleeps answers sooner than one
-# on stage.
+# Pauses between tasks, the same as between the creates of the bench: a pool that never sleeps
+# answers sooner than one on stage.
 PAUSES_US = (1_100, 1_730, 2_190, 1_390, 2_470, 1_510, 1_970)
 
 
@@ -65,7 +67,7 @@ def are_loaded() -> bool:
 
 
 def report(writer: Connection) -> None:
-    """Tells when it began, when the libraries were usable, and whether they had been there before."""
+    """Tells when it began, when the libraries were usable, and whether it had had them before."""
     first_ns, were_loaded = now_ns(), are_loaded()
     use_libraries()
     writer.send((first_ns, now_ns(), were_loaded))
@@ -88,7 +90,10 @@ def identity(number: int) -> int:
 
 
 def repeat(n: int, once: Callable[[], Result]) -> list[Result]:
-    """What `n` runs of `once` give, after one that does not count: it fills disk caches and starts servers."""
+    """What `n` runs of `once` give.
+
+    One before them does not count: it fills disk caches and starts servers.
+    """
     import signal
 
     signal.signal(signal.SIGALRM, give_up)
@@ -121,7 +126,7 @@ def run_child(context: BaseContext, is_preloaded: bool) -> tuple[float, float]:
     child.join()
     reader.close()
     if were_loaded != is_preloaded:
-        raise RuntimeError(f"libraries loaded before the first line: {were_loaded}, meant: {is_preloaded}")
+        raise RuntimeError(f"libraries there at the first line: {were_loaded}, not {is_preloaded}")
     return ms(start_ns, first_ns), ms(start_ns, usable_ns)
 
 
@@ -219,7 +224,7 @@ def pool_start(n: int, workers: int) -> Iterator[Row]:
 
 
 def pool_assign(n: int, workers: int) -> Iterator[Row]:
-    """A spawned pool that stands: a task assigned and its result got back; and what a worker weighs before it."""
+    """A spawned pool that stands: what a worker weighs; a task assigned and its result got."""
     import itertools
 
     pool, pids, _ = start_pool(multiprocessing.get_context("spawn"), workers)
@@ -248,17 +253,18 @@ STEPS: dict[str, Callable[[int, int], Iterator[Row]]] = {
 
 
 def probe() -> int:
-    """Tells what this interpreter has, without importing it; the exit code says whether that is enough."""
+    """Tells what this interpreter has, without importing it; exit code 1 if it will not do."""
     import importlib.metadata
     import importlib.util
     import json
     import platform
 
-    is_enough = sys.version_info >= OLDEST_PYTHON and all(map(importlib.util.find_spec, PACKAGES))
-    if not is_enough:
+    has_packages = all(importlib.util.find_spec(name) is not None for name in PACKAGES)
+    if sys.version_info < OLDEST_PYTHON or not has_packages:
         return 1
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    print(json.dumps({"executable": sys.executable, "python": platform.python_version(), **versions}))
+    python = {"executable": sys.executable, "python": platform.python_version()}
+    print(json.dumps({**python, **versions}))
     return 0
 
 
@@ -282,7 +288,7 @@ def main(words: list[str]) -> int:
     """Does what the command line says; returns the exit code."""
     import os
 
-    # One thread a process: the libraries' own threads would measure the machine's cores. Children inherit it.
+    # One thread a process: more would measure the machine's cores. Children inherit it.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     match words:
         case ["probe"]:

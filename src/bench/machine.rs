@@ -1,6 +1,5 @@
 //! What the machine was: without it a figure means nothing.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// CPU, kernel, governor, virtualisation and load of this machine.
@@ -40,13 +39,11 @@ pub fn page_faults(pid: u64) -> u64 {
 }
 
 /// Memory of a process (proc_pid_smaps(5)).
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Memory {
     /// With its share of what it has together with others.
-    #[serde(rename = "pss")]
     pub pss_kib: u64,
     /// Its own, which leaves out shared segments and shared libraries.
-    #[serde(rename = "private")]
     pub private_kib: u64,
 }
 

@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("../../benches/warmup/peers.py");
 const VARIABLE: &str = "BACKLINE_PYTHON";
 /// Tried in this order if nobody names one: the first in PATH may be without libraries that the system's has.
 const INTERPRETERS: [&str; 2] = ["python3", "/usr/bin/python3"];
-const MISSING: &str = "missing: no Python 3.10 with numpy and scipy; apt install python3-numpy python3-scipy, \
+const MISSING: &str = "missing: no Python >= 3.10 with numpy and scipy; apt install python3-numpy python3-scipy, \
                        or name one in BACKLINE_PYTHON";
 /// Rows as the script names them, and as we do.
 const ROWS: [(&str, &str); 10] = [

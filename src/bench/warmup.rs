@@ -70,13 +70,17 @@ pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
     measured.map(|()| outcome)
 }
 
-/// What the largest worker of a pool weighs that has never played, and which rights it runs with.
+/// What the largest worker of a pool weighs that has never played, and which rights it runs with. Its arena is shared
+/// with all others and locked in memory, so it is in `pss` and not in `private`.
 fn native_memory(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
     let engine = run.engine()?;
     let weights = engine.workers()?.into_iter().map(machine::memory);
     let largest = weights.max_by_key(|memory| memory.private_kib).context("the pool is empty")?;
-    outcome.figures.push(("this pool, native: largest idle worker, KiB".to_owned(), json!(largest)));
-    let realtime = engine.status()?["audio"]["realtime"].clone();
+    let status = engine.status()?;
+    let arena_kib = status["memory"]["arena_bytes"].as_u64().map(|bytes| bytes / 1024);
+    let kib = json!({"pss": largest.pss_kib, "private": largest.private_kib, "arena": arena_kib});
+    let realtime = status["audio"]["realtime"].clone();
+    outcome.figures.push(("this pool, native: largest idle worker, KiB".to_owned(), kib));
     outcome.figures.push(("this pool, native: real-time priority granted".to_owned(), realtime));
     engine.stop()
 }

@@ -330,7 +330,7 @@ const BENCH_EXAMPLES: &str = "\
 Examples:
   backline bench create --n 1000
   backline bench cycle --block 64 --json cycle.json
-  backline bench warmup --n 20          # two minutes; numpy and scipy from BACKLINE_PYTHON, python3 or /usr/bin/python3";
+  backline bench warmup --n 20          # a minute; wants numpy and scipy";
 
 /// `backline bench`
 #[derive(Debug, Clone, Args)]
