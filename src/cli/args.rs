@@ -337,7 +337,8 @@ pub struct ModulesArgs {
 const BENCH_EXAMPLES: &str = "\
 Examples:
   backline bench create --n 1000
-  backline bench cycle --block 64 --json cycle.json";
+  backline bench cycle --block 64 --json cycle.json
+  backline bench warmup --n 20          # a minute; wants numpy and scipy";
 
 /// `backline bench`
 #[derive(Debug, Clone, Args)]
@@ -381,6 +382,8 @@ pub enum BenchQuestion {
     Cycle,
     /// How soon a killed worker's modules play elsewhere, and whether a sample differs
     Takeover,
+    /// What a warm process costs: Python's ways to one (cold, spawn, forkserver, fork, Pool) beside pools of 4
+    Warmup,
 }
 
 /// `backline doctor`
