@@ -76,7 +76,7 @@ mod tests {
     fn a_name_of_a_megabyte_is_neither_compared_nor_repeated() {
         let long = "x".repeat(1 << 20);
         assert_eq!(nearest(&long, [long.as_str()]), None);
-        assert!(shown(&long).len() < 64);
+        assert!(shown(&long).len() < 160);
         assert_eq!(shown("a\nb"), "a\\nb");
     }
 }

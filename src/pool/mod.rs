@@ -32,7 +32,6 @@ use dispatch::Conversation;
 use kinds::slots_of;
 use place::{Candidate, PlaceError, Request};
 use rig::Rig;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
@@ -112,39 +111,11 @@ pub enum Heard {
     Silence(usize, bool, String),
 }
 
-/// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
-pub fn worker_program() -> std::io::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("BACKLINE_WORKER").map(PathBuf::from) {
-        let is_there = path.is_file();
-        let missing = || {
-            std::io::Error::new(
-                std::io::ErrorKind::NotFound,
-                format!("BACKLINE_WORKER names {}, which is no file", path.display()),
-            )
-        };
-        return is_there.then(|| path.clone()).ok_or_else(missing);
-    }
-    let own = std::env::current_exe()?;
-    // Tests and benches live one folder further down than the programs they start.
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("backline-worker"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let message = format!(
-                "backline-worker is not beside {}; build both (cargo build --workspace) or set BACKLINE_WORKER",
-                own.display()
-            );
-            std::io::Error::new(std::io::ErrorKind::NotFound, message)
-        })
-}
-
 impl Pool {
     /// Slots, none started: `filled` for native workers, the spare ones of these, then those of `others`, each with one
     /// to spare. Worker i of a kind is pinned to core i modulo the cores.
     fn new(rig: Arc<Rig>, audit: Audit, filled: usize, others: &[Kind]) -> std::io::Result<Self> {
-        let recipes = std::iter::once(Recipe::native(worker_program()?));
+        let recipes = std::iter::once(Recipe::native(warmup::worker_program()?));
         let recipes = recipes.chain(others.iter().map(|kind| kind.recipe.clone())).collect();
         let supervisor = Supervisor::start(recipes, rig.name().to_owned(), audit)?;
         let of_others = slots_of(others);

@@ -1,9 +1,9 @@
 //! Filling the pool before the set: start all native workers, say how far each has come, and return when all are
 //! ready. Those of `others` come later ([`super::kinds`]).
 
+use super::Pool;
 use super::autopsy::Death;
 use super::rig::{Rig, RigSpec};
-use super::{Pool, worker_program};
 use crate::catalogue::NATIVE;
 use crate::kinds::Kind;
 use crate::supervise::audit::Audit;
@@ -11,6 +11,7 @@ use crate::supervise::lifecycle::State;
 use crate::supervise::registry;
 use backline_abi::layout::stage;
 use backline_abi::segment::SegmentError;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
@@ -60,6 +61,34 @@ pub struct Progress {
     pub workers: usize,
     /// Stage of each worker in words.
     pub stages: Vec<&'static str>,
+}
+
+/// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
+pub fn worker_program() -> std::io::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("BACKLINE_WORKER").map(PathBuf::from) {
+        let is_there = path.is_file();
+        let missing = || {
+            std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                format!("BACKLINE_WORKER names {}, which is no file", path.display()),
+            )
+        };
+        return is_there.then(|| path.clone()).ok_or_else(missing);
+    }
+    let own = std::env::current_exe()?;
+    // Tests and benches live one folder further down than the programs they start.
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("backline-worker"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let message = format!(
+                "backline-worker is not beside {}; build both (cargo build --workspace) or set BACKLINE_WORKER",
+                own.display()
+            );
+            std::io::Error::new(std::io::ErrorKind::NotFound, message)
+        })
 }
 
 /// A stage in words.
