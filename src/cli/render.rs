@@ -26,7 +26,7 @@ use std::time::Instant;
 
 /// Renders and says what it rendered.
 pub fn run(args: &RenderArgs) -> anyhow::Result<Exit> {
-    let mut set = Set::read(&args.patch)?;
+    let set = Set::read(&args.patch)?;
     let resolved = config::load(args.layer(), Some((set.path(), &set.text)), args.engine.config.as_deref())?;
     if args.engine.print_config {
         print_config(&resolved, args.engine.json);

@@ -51,7 +51,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     let kinds = find(&resolved.settings)?;
-    match set.as_mut().map_or(Ok(()), |set| set.check(&kinds)) {
+    match set.as_ref().map_or(Ok(()), |set| set.check(&kinds)) {
         Err(refusal) if is_restart => {
             not_needed(refusal);
             set = None;

@@ -12,15 +12,20 @@ pub struct Set {
     path: PathBuf,
     /// Its text.
     pub text: String,
-    content: Option<PatchFile>,
+    /// A refusal is about a module type that other kinds of worker may have.
+    content: Result<PatchFile, FileError>,
 }
 
 impl Set {
-    /// Reads the file.
+    /// Reads the file. Refused is what cannot be played whatever other kinds of worker will say.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the patch {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), text, content: None })
+        let content = file::load(&text);
+        match content {
+            Err(refusal) if !is_about_type(&refusal) => Err(not_loaded(path, refusal)),
+            content => Ok(Self { path: path.to_owned(), text, content }),
+        }
     }
 
     /// For messages.
@@ -28,30 +33,30 @@ impl Set {
         &self.path
     }
 
-    /// Refuses what cannot be played whatever `kinds` will say.
-    pub fn check(&mut self, kinds: &[Kind]) -> anyhow::Result<()> {
-        match file::load(&self.text) {
-            Ok(content) => self.content = Some(content),
-            Err(FileError::Refused { refusal: EditError::UnknownType { .. }, .. }) if !kinds.is_empty() => {}
-            Err(refusal) => return Err(self.not_loaded(refusal)),
+    /// Refuses what these `kinds` cannot play either.
+    pub fn check(&self, kinds: &[Kind]) -> anyhow::Result<()> {
+        match &self.content {
+            Err(refusal) if kinds.is_empty() => Err(not_loaded(&self.path, refusal.clone())),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether its content can be told only when all kinds have spoken.
     pub fn is_waiting(&self) -> bool {
-        self.content.is_none()
+        self.content.is_err()
     }
 
     /// The content.
     pub fn content(self) -> anyhow::Result<PatchFile> {
-        match self.content {
-            Some(content) => Ok(content),
-            None => file::load(&self.text).map_err(|refusal| self.not_loaded(refusal)),
-        }
+        let content = self.content.or_else(|_| file::load(&self.text));
+        content.map_err(|refusal| not_loaded(&self.path, refusal))
     }
+}
 
-    fn not_loaded(&self, refusal: FileError) -> anyhow::Error {
-        anyhow::Error::new(refusal).context(format!("{} was not loaded", self.path.display()))
-    }
+fn is_about_type(refusal: &FileError) -> bool {
+    matches!(refusal, FileError::Refused { refusal: EditError::UnknownType { .. }, .. })
+}
+
+fn not_loaded(path: &Path, refusal: FileError) -> anyhow::Error {
+    anyhow::Error::new(refusal).context(format!("{} was not loaded", path.display()))
 }
