@@ -27,6 +27,11 @@ impl Default for Complaint {
 }
 
 impl Complaint {
+    /// The text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+
     /// Replaces the text. Of one that is too long the end is kept: there a traceback says what happened. Real-time safe.
     pub fn say(&mut self, text: &str) {
         let mut start = text.len().saturating_sub(TEXT_BYTES);

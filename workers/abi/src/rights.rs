@@ -114,6 +114,15 @@ pub fn leave_no_core_dump() -> io::Result<()> {
     if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Calls the calling thread `name`, as `ps` shows it; of more than 15 bytes the kernel keeps the first. Nothing happens if
+/// there is a NUL in it.
+pub fn name_thread(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        // SAFETY: the name lives through the call, and has its NUL.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+}
+
 /// Page faults of the calling process so far, minor and major.
 pub fn page_faults() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();

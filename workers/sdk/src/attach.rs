@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// Started by hand, or with a wrong command line.
-    #[error("usage: NAME SLOT CORE ENGINE_PID (workers are started by `backline run`)")]
+    #[error("usage: {}", AttachError::USAGE)]
     Usage,
     /// A segment could not be mapped.
     #[error(transparent)]
@@ -35,6 +35,14 @@ pub enum AttachError {
     /// The kernel would not tell our death.
     #[error("the kernel refuses the death notice (set_robust_list); a sandbox may forbid it")]
     NoDeathNotice(#[source] std::io::Error),
+    /// The rack says why.
+    #[error("the worker cannot play: {0}")]
+    NotReady(String),
+}
+
+impl AttachError {
+    /// The command line of a worker.
+    pub const USAGE: &'static str = "NAME SLOT CORE ENGINE_PID (workers are started by `backline run`)";
 }
 
 /// What the engine tells a worker on its command line.

@@ -1,6 +1,7 @@
 //! One block: for each of our modules in plan order, hear, render from one state copy into the other, commit,
 //! wake who listens. Everything here is real-time safe; the only system calls are the futex's.
 
+use crate::aligned::AlignedWords;
 use crate::attach::View;
 use crate::mirror;
 use crate::rack::{Job, Outcome, Rack};
@@ -31,7 +32,7 @@ pub struct Announced {
 /// Private memory for rendering one module at a time.
 pub struct Scratch {
     /// The module's state.
-    pub state: Vec<u32>,
+    pub state: AlignedWords,
     outputs: Vec<f32>,
     gathered: Gathered,
     events: Vec<Event>,
@@ -47,7 +48,7 @@ impl Scratch {
     /// Room for any module of up to `state_words` at blocks of `block_frames`, touched.
     pub fn with_room(state_words: usize, block_frames: usize) -> Self {
         let mut scratch = Self {
-            state: vec![1; state_words],
+            state: AlignedWords::filled(1, state_words),
             outputs: vec![1.0; MAX_OUTPUTS * MAX_CHANNELS * block_frames],
             gathered: Gathered::with_room(block_frames),
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
@@ -193,6 +194,7 @@ fn render_module(
             line: &words[memory.line..memory.line + memory.line_words],
             stamps: &words[memory.stamps..memory.stamps + memory.stamp_words],
             block,
+            first_frame: announced.header.first_frame,
             complaint: &mut scratch.complaint,
         });
         mirror::end_block(words, memory);
@@ -200,6 +202,7 @@ fn render_module(
         if has_failed {
             view.head().complaint.write(mine.record.instance, &scratch.complaint);
             load_words(&words[memory.states[parity(block_before(block))]..], state);
+            rack.hear(&mine.record, events, state);
             let start = memory.outputs[parity(block_before(block))];
             fade_out(&words[start..start + memory.output_words], outputs, scratch.block_frames, announced);
         }

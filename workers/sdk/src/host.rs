@@ -12,7 +12,7 @@ use crate::warm::warm;
 use assert_no_alloc::assert_no_alloc;
 use backline_abi::commit::{NEVER, block_before};
 use backline_abi::death;
-use backline_abi::layout::{Assignment, stage};
+use backline_abi::layout::{Assignment, rights_bits, stage};
 use backline_abi::ring::{Consumer, Garbled};
 use backline_abi::wake::{self, now_ns};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -33,6 +33,8 @@ pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<()
     // Rooms are made before memory is locked and touched, so they are locked and touched too.
     let mut host = Host::new(view, rack.most_state_words());
     warm(view, &call, &mut rack);
+    let has_fifo = view.head().rights.load(Relaxed) & rights_bits::FIFO != 0;
+    rack.ready(has_fifo.then_some(view.header.worker_priority)).map_err(AttachError::NotReady)?;
     host.forget_assignments();
     death::arm(&view.head().death).map_err(AttachError::NoDeathNotice)?;
     view.enter(stage::READY);

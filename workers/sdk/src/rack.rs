@@ -37,6 +37,8 @@ pub struct Job<'a> {
     pub stamps: &'a [AtomicU32],
     /// The block.
     pub block: u32,
+    /// Frames since the engine started, of the first frame.
+    pub first_frame: u64,
     /// What it has to say if it fails.
     pub complaint: &'a mut Complaint,
 }
@@ -73,6 +75,12 @@ pub trait Rack {
     /// allocate: it is called before `ready`.
     fn warm(&mut self, type_index: usize, rate_hz: f32, block_frames: usize) -> f32;
 
+    /// Every type is warm, and the render thread has FIFO `priority` if any. Whoever needs threads of his own makes them now.
+    /// `Err` says why this worker cannot play. May allocate.
+    fn ready(&mut self, _priority: Option<u32>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Whether sizes in `record` are what this type needs. Real-time safe.
     fn fits(&self, record: &ModuleRecord, rate_hz: f32) -> bool;
 
@@ -81,6 +89,10 @@ pub trait Rack {
 
     /// Renders one block. Real-time safe.
     fn render(&mut self, job: Job<'_>) -> Outcome;
+
+    /// The block of these events failed, and `state` is what it was before: a rack whose modules have their parameters
+    /// and gates there notes them, so that they are not lost with the block. Real-time safe.
+    fn hear(&mut self, _record: &ModuleRecord, _events: &[Event], _state: &mut [u32]) {}
 
     /// Modules have come or gone, and nothing is to be done for now; `plays` tells whether an instance is one of ours. A
     /// rack that keeps private memory for each lets go of the others here. May allocate; whoever waits is the next block.

@@ -71,6 +71,7 @@ impl Frail {
             line: job.line,
             stamps: job.stamps,
             block: job.block,
+            first_frame: job.first_frame,
             complaint: job.complaint,
         });
         job.state.copy_from_slice(&self.before[..words]);
