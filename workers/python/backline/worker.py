@@ -16,7 +16,7 @@ from .render import Renderer
 
 PROCESS = "backline-python"
 #: If an author has started threads: how long one of them may keep the render loop from its interpreter.
-SWITCH_S = 0.000_1
+SWITCH_S = 0.000_02
 
 
 class Worker:
