@@ -152,6 +152,9 @@ def add_class(cls: type[Module], path: str, into: Library, ahead: dict[str, int]
     except Unfit as error:
         into.refuse(name, str(error))
         return
+    except BaseException as error:
+        into.refuse(name, complaint.reason(error, path))
+        return
     same = [known.origin for known in into.types if known.name == described.name]
     if same:
         into.refuse(name, f"there is a type {described.name!r} already, in {same[0]}")

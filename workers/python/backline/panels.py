@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+import numpy as np
+
 from .binding import BacklineModuleType, BacklineParam, BacklinePort
 from .module import Input, Module, Output, Param, snake_case
 from .state import BadState, Layout
@@ -54,14 +56,23 @@ def _named(what: str, name: object) -> str:
     return name
 
 
+def _text(what: str, text: object) -> str:
+    """One line that can be written as UTF-8."""
+    if not isinstance(text, str):
+        raise Unfit(f"{what} is {text!r}, which is no text")
+    return " ".join(text.encode("utf-8", "replace").decode().replace("\0", " ").split())
+
+
 def _ports(what: str, of: type[Input] | type[Output], declared: object, least: int, most: int) -> list:
     if isinstance(declared, (str, bytes)) or not isinstance(declared, Sequence):
         raise Unfit(f"{what} is not a list of {of.__name__}(...)")
-    ports = [of(port) if isinstance(port, str) else port for port in declared]
-    for port in ports:
+    ports = []
+    for port in declared:
+        port = of(port) if isinstance(port, str) else port
         if not isinstance(port, of):
             raise Unfit(f"{what} holds {port!r}, which is no {of.__name__}(...)")
-        _named(f"one of {what}", port.name)
+        name = _named(f"one of {what}", port.name)
+        ports.append(of(name, _text(f"the summary of {name!r}", port.summary)))
     if not least <= len(ports) <= most:
         raise Unfit(f"it has {len(ports)} {what}; {least} to {most} are possible")
     return ports
@@ -74,18 +85,29 @@ def _param(param: object) -> Param:
     if param.modulation not in MODULATIONS:
         raise Unfit(f"parameter {name!r} has modulation {param.modulation!r}; there are {', '.join(map(repr, MODULATIONS))}")
     if param.choices:
-        choices = [_named(f"a choice of parameter {name!r}", choice) for choice in param.choices]
+        choices = [_choice(name, choice) for choice in param.choices]
+        _differ(f"choices of parameter {name!r}", choices)
         chosen = choices[0] if param.default is None else param.default
         if isinstance(chosen, str):
             if chosen not in choices:
                 raise Unfit(f"parameter {name!r} has the default {chosen!r}, which is none of its choices")
             chosen = choices.index(chosen)
         param = replace(param, min=0.0, max=len(choices) - 1.0, default=chosen, choices=tuple(choices))
-    low, high = float(param.min), float(param.max)
-    default = low if param.default is None else float(param.default)
+    given = (param.min, param.max, param.min if param.default is None else param.default)
+    if not all(isinstance(number, (int, float, np.integer, np.floating)) for number in given):
+        raise Unfit(f"parameter {name!r} has min, max and default {given!r}, which are not all numbers")
+    # As C will have them.
+    low, high, default = (ctypes.c_float(number).value for number in given)
     if not (math.isfinite(low) and math.isfinite(high) and low <= default <= high):
         raise Unfit(f"parameter {name!r} goes from {low} to {high} with default {default}; the default must lie between")
-    return replace(param, min=low, max=high, default=default)
+    summary, unit = _text(f"the summary of {name!r}", param.summary), _text(f"the unit of {name!r}", param.unit)
+    return replace(param, summary=summary, unit=unit, min=low, max=high, default=default)
+
+
+def _choice(param: str, choice: object) -> str:
+    if not isinstance(choice, str) or not 1 <= len(choice) <= 128 or not choice.isprintable() or " " in choice:
+        raise Unfit(f"parameter {param!r} has the choice {choice!r}, but a choice is one word")
+    return choice
 
 
 def _differ(what: str, names: list[str]) -> None:
@@ -132,7 +154,7 @@ def describe(cls: type[Module], origin: str, ahead: Mapping[str, int] = MappingP
     for entry, cell in layout.cells().items():
         setattr(cls, entry, cell)
     cls._kept = frozenset(layout.entries)
-    summary = (inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines() or [""])[0]
+    summary = _text("the docstring", (inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines() or [""])[0])
     return ModuleType(
         cls, name, summary, origin, inputs, outputs, params, layout,
         channels, bool(cls.gated), bool(cls.exact) and render_ahead == 0, render_ahead,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Inputs:
 
 
 class Params:
-    """Parameters of one call: `params.cutoff`, `params["in"]`; a switch gives its word."""
+    """Parameters of one call: `params.cutoff`, `params["in"]`; a switch gives its word. Made by `params_of`."""
 
     __slots__ = ("_params", "_index", "_values", "_cables")
 
@@ -65,16 +66,16 @@ class Params:
         try:
             return self._index[name]
         except KeyError:
-            names = ", ".join(map(repr, self._index)) or "none"
-            raise AttributeError(f"there is no parameter {name!r}; there are {names}") from None
+            raise KeyError(self._unknown(name)) from None
+
+    def _unknown(self, name: str) -> str:
+        return f"there is no parameter {name!r}; there are {', '.join(map(repr, self._index)) or 'none'}"
+
+    def __getitem__(self, name: str) -> Any:
+        return _value(self, self._of(name), self._params[self._of(name)].choices)
 
     def __getattr__(self, name: str) -> Any:
-        index = self._of(name)
-        value = self._values[index]
-        choices = self._params[index].choices
-        return choices[min(int(value + 0.5), len(choices) - 1)] if choices else value
-
-    __getitem__ = __getattr__
+        raise AttributeError(self._unknown(name))
 
     def cv(self, name: str) -> np.ndarray | None:
         """What the cables into a parameter bring, (channels, frames); None without a cable."""
@@ -92,3 +93,21 @@ class Params:
         else:
             moved = value + cv * np.float32(param.max - param.min)
         return np.clip(moved, param.min, param.max)
+
+
+def _value(params: Params, index: int, choices: Sequence[str]) -> Any:
+    value = params._values[index]
+    return choices[min(int(value + 0.5), len(choices) - 1)] if choices else value
+
+
+def params_of(params: list[Param]) -> Params:
+    """Parameters of one type: each is a property, which is found in a third of the time."""
+
+    def knob(index: int, choices: Sequence[str]) -> property:
+        if choices:
+            return property(lambda self: _value(self, index, choices))
+        return property(lambda self: self._values[index])
+
+    knobs = {param.name: knob(index, param.choices) for index, param in enumerate(params)}
+    known = {name: made for name, made in knobs.items() if not hasattr(Params, name)}
+    return type("Params", (Params,), {"__slots__": (), **known})(params)

@@ -19,8 +19,8 @@ from . import complaint
 from .binding import JOB, SETUP
 from .module import Module
 from .panels import ModuleType
-from .ports import Inputs, Params
-from .views import SILENCE, Planes, Windows
+from .ports import Inputs, params_of
+from .views import Planes, Silence, Windows
 
 #: First word of a state: whether `start` has been through.
 STARTED = 1
@@ -38,7 +38,7 @@ class Player:
         self.fields["_views"] = of.layout.views(address)
         self.head = of.layout.head(address)
         self.inputs = Inputs([port.name for port in of.inputs])
-        self.params = Params(of.params)
+        self.params = params_of(of.params)
         self.params._cables = self.cable
         self.params_format = struct.Struct(f"@{len(of.params)}f")
         self.cables_format = struct.Struct(f"@{len(of.inputs) + len(of.params)}Q")
@@ -82,6 +82,7 @@ class Renderer:
         self.windows = Windows()
         self.heard = Planes(is_writable=False)
         self.played = Planes(is_writable=True)
+        self.silence = Silence()
         self.prepared: dict[tuple[int, int], dict[str, Any]] = {}
         #: By type, channels, address of the state, and the instance if each has an object of its own.
         self.players: dict[tuple[int, int, int, int], Player] = {}
@@ -168,13 +169,13 @@ class Renderer:
             ports = pointers[: len(player.type.inputs)]
             if frames == stride:
                 inputs._views = [
-                    heard[pointer, channels, stride] if pointer else SILENCE[:channels, :frames] for pointer in ports
+                    heard[pointer, channels, stride] if pointer else self.silence[channels, frames] for pointer in ports
                 ]
                 whole.fill(0)
             else:
                 end = first + frames
                 inputs._views = [
-                    heard[pointer - 4 * first, channels, stride][:, first:end] if pointer else SILENCE[:channels, :frames]
+                    heard[pointer - 4 * first, channels, stride][:, first:end] if pointer else self.silence[channels, frames]
                     for pointer in ports
                 ]
                 whole[:, first:end] = 0
@@ -185,7 +186,7 @@ class Renderer:
             return RENDERED
         except BaseException as error:
             self.on_error(error)
-            self.complain(job_at, self._text(type_index, error).encode("utf-8", "replace"))
+            self.complain(job_at, self._text(type_index, error).encode("utf-8", "replace").replace(b"\0", b" "))
             return FAILED
 
     def _text(self, type_index: int, error: BaseException) -> str:

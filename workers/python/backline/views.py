@@ -14,9 +14,6 @@ import numpy as np
 MOST_KEPT = 2048
 #: Longest block, most channels.
 MAX_FRAMES, MAX_CHANNELS = 1024, 16
-#: What an input without a cable carries.
-SILENCE = np.zeros((MAX_CHANNELS, MAX_FRAMES), np.float32)
-SILENCE.flags.writeable = False
 
 
 class Windows(dict):
@@ -29,6 +26,20 @@ class Windows(dict):
             self.clear()
         window = self[address] = (ctypes.c_char * self.BYTES).from_address(address)
         return window
+
+
+class Silence(dict):
+    """By (channels, frames): what an input without a cable carries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Of bytes, so that nobody can make it writable.
+        self._whole = np.frombuffer(bytes(4 * MAX_CHANNELS * MAX_FRAMES), np.float32).reshape(MAX_CHANNELS, MAX_FRAMES)
+
+    def __missing__(self, key: tuple[int, int]) -> np.ndarray:
+        channels, frames = key
+        made = self[key] = self._whole[:channels, :frames]
+        return made
 
 
 class Planes(dict):

@@ -28,7 +28,7 @@ class LadderVoice(Module):
         # Four equal low-passes in a row, whose output goes back to the beginning, upside down.
         pole = np.exp(-2 * np.pi * min(params.cutoff, 0.15 * self.rate_hz) / self.rate_hz)
         gain = (1 - pole) ** 4
-        poles = np.poly([pole] * 4)
+        poles = pole ** np.arange(5) * [1, -4, 6, -4, 1]
         poles[1] += 4 * params.res * gain
         filtered, self.ladder = lfilter([gain], poles, saw, zi=self.ladder)
 
