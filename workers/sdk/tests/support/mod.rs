@@ -4,11 +4,13 @@
 
 pub mod cabling;
 pub mod fate;
+pub mod foreign;
 pub mod frail;
 pub mod inscribed;
 pub mod pair;
 pub mod storm;
 pub mod worker;
+pub mod zygote;
 
 use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{Commit, FIRST, next_block, observe, parity};
