@@ -141,8 +141,9 @@ pub fn add(kind: usize, panels: &[Panel], is_routed: impl Fn(&str) -> bool) -> V
 
 /// Takes the names away that are meant to be another kind's; before any of them is used.
 pub fn withdraw(kind: usize, is_routed: impl Fn(&str) -> bool) {
-    let mut rows = ROWS.write().unwrap_or_else(PoisonError::into_inner);
-    rows.retain(|row| row.kind != kind || is_routed(row.panel.name));
+    // Asked before the lock is taken: whoever answers may look here.
+    let kept: Vec<_> = all().into_iter().filter(|row| row.kind != kind || is_routed(row.panel.name)).collect();
+    *ROWS.write().unwrap_or_else(PoisonError::into_inner) = kept;
 }
 
 fn check(panel: &Panel) -> Result<(), String> {
