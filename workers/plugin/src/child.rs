@@ -34,7 +34,8 @@ pub fn run(program: &Path, trial: &Trial, limit: Duration) -> io::Result<Account
     let output = child.stdout.take().map(OwnedFd::from).ok_or(io::ErrorKind::BrokenPipe)?;
     let group = Pid::from_child(&child);
     let ended = pidfd_open(group, PidfdFlags::empty())?;
-    let mut listener = Listener { output: File::from(output), unread: Vec::new(), words: Vec::new(), heard: 0 };
+    let mut listener =
+        Listener { output: File::from(output), unread: Vec::new(), words: Vec::new(), heard: 0 };
     let ending = listener.listen(&ended, limit);
     // It has not been waited for, so its number is still its own. What it started goes with it, and so does a child
     // that has left its group; either may be gone already.

@@ -105,7 +105,8 @@ impl Scanner {
         let mut index = Index::default();
         for format in Format::ALL {
             let is_missing = |index: &Index| {
-                let of_format = names.iter().filter(|name| Format::split(name).is_ok_and(|(of, _)| of == format));
+                let of_format =
+                    names.iter().filter(|name| Format::split(name).is_ok_and(|(of, _)| of == format));
                 of_format.into_iter().any(|name| !index.origins.contains_key(name))
             };
             for origin in folders::files(format) {
@@ -151,7 +152,8 @@ impl Index {
         if let Some(origin) = self.origins.get(name) {
             return Ok(origin);
         }
-        let reason = Format::split(name).map_or_else(|error| reason(&error), |(format, _)| self.absence(format, name));
+        let reason =
+            Format::split(name).map_or_else(|error| reason(&error), |(format, _)| self.absence(format, name));
         Err(Fault { name: name.to_owned(), reason })
     }
 
@@ -159,7 +161,10 @@ impl Index {
     fn absence(&self, format: Format, name: &str) -> String {
         let folders: Vec<String> = folders::folders(format).iter().map(|folder| shown(folder)).collect();
         let mut reason = format!("there is no such plug-in in {}", folders.join(":"));
-        if let Some(guess) = nearest(name, &self.names) {
+        if let Some(guess) = nearest(
+            name,
+            self.names.iter().filter(|known| Format::split(known).is_ok_and(|(of, _)| of == format)),
+        ) {
             reason.push_str(&format!("; did you mean '{guess}'?"));
         }
         for (_, fault) in self.faults.iter().filter(|(of, _)| *of == format) {
@@ -201,7 +206,10 @@ fn without_twins(line: Line, origins: &mut HashMap<String, PathBuf>) -> Line {
     match origins.get(&description.name) {
         Some(first) => {
             let (name, origin) = (description.name, shown(&description.origin));
-            Line::Fault(Fault { name, reason: format!("the one in {origin} is hidden by the one in {}", shown(first)) })
+            Line::Fault(Fault {
+                name,
+                reason: format!("the one in {origin} is hidden by the one in {}", shown(first)),
+            })
         }
         None => {
             origins.insert(description.name.clone(), description.origin.clone());

@@ -128,8 +128,7 @@ fn check_ports(statement: &Statement) -> Result<(), HostError> {
 }
 
 fn ports(stem: &str, labels: Vec<String>) -> Vec<Port> {
-    let name =
-        |number: usize| if number == 1 { stem.to_owned() } else { format!("{stem}{number}") };
+    let name = |number: usize| if number == 1 { stem.to_owned() } else { format!("{stem}{number}") };
     (1..).zip(labels).map(|(number, summary)| Port { name: name(number), summary }).collect()
 }
 

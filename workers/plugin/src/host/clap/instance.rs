@@ -1,6 +1,7 @@
 //! One running CLAP plug-in. Everything that changes reaches it as events at the first frame of a block.
 
-use super::{Backline, ClapPlugin, Layout, NoteDialect, answer_callback, instantiate};
+use super::ours::{Backline, answer_callback};
+use super::{ClapPlugin, Layout, NoteDialect, instantiate};
 use crate::description::MAX_PARAMS;
 use crate::host::error::HostError;
 use crate::host::notes::{KeyEvent, Keys};
@@ -42,7 +43,7 @@ impl ClapInstance {
             min_frames_count: 1,
             max_frames_count: of.max_frames as u32,
         };
-        let stopped = instance.activate(|_, ()| (), configuration).map_err(|_cause| refused())?;
+        let stopped = instance.activate(|_, _| (), configuration).map_err(|_cause| refused())?;
         let latency = instance.plugin_handle().get_extension::<PluginLatency>();
         let latency_frames = latency.map(|latency| latency.get(&instance.plugin_handle()));
         let processor = stopped.start_processing().map_err(|_cause| refused())?;
@@ -138,12 +139,13 @@ impl Instance for ClapInstance {
             AudioPortBuffer { latency: 0, channels: AudioPortBufferType::f32_input_only(channels) }
         }));
         let mut rest = &mut self.outputs[..];
-        let mut audio_outputs = self.output_ports.with_output_buffers(layout.outputs.iter().map(|channels| {
-            let (planes, after) = std::mem::take(&mut rest).split_at_mut(channels * stride);
-            rest = after;
-            let planes = planes.chunks_exact_mut(stride).map(|plane| &mut plane[..frames]);
-            AudioPortBuffer { latency: 0, channels: AudioPortBufferType::f32_output_only(planes) }
-        }));
+        let mut audio_outputs =
+            self.output_ports.with_output_buffers(layout.outputs.iter().map(|channels| {
+                let (planes, after) = std::mem::take(&mut rest).split_at_mut(channels * stride);
+                rest = after;
+                let planes = planes.chunks_exact_mut(stride).map(|plane| &mut plane[..frames]);
+                AudioPortBuffer { latency: 0, channels: AudioPortBufferType::f32_output_only(planes) }
+            }));
         let played = self.processor.process(
             &audio_inputs,
             &mut audio_outputs,

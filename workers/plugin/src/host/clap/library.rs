@@ -11,7 +11,8 @@ use std::path::Path;
 
 /// Opens a library and its entry. All its symbols are resolved now, so that none is looked up while it plays.
 pub fn open(origin: &Path) -> Result<PluginEntry, HostError> {
-    let unopened = |cause: Box<dyn Error + Send + Sync>| HostError::Unopened { origin: origin.to_owned(), cause };
+    let unopened =
+        |cause: Box<dyn Error + Send + Sync>| HostError::Unopened { origin: origin.to_owned(), cause };
     let path = CString::new(origin.as_os_str().as_bytes()).map_err(|cause| unopened(cause.into()))?;
     // SAFETY: runs the library's constructors. Nobody can vouch for those; a process of its own has tried them
     // before one that matters does.

@@ -6,6 +6,7 @@
 
 mod instance;
 mod library;
+mod ours;
 mod panel;
 
 use super::error::HostError;
@@ -14,10 +15,10 @@ use super::{Instance, Plugin};
 use crate::description::Description;
 use clack_host::plugin::PluginDescriptor;
 use clack_host::prelude::*;
+use ours::{Backline, MainThread, Requests, answer_callback};
 use std::ffi::{CStr, CString};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What this host is called by plug-ins that ask.
 const HOST: [&str; 4] = ["Backline", "Backline", "", env!("CARGO_PKG_VERSION")];
@@ -52,44 +53,11 @@ struct Layout {
     scales: Vec<Scale>,
 }
 
-/// Our side, as a plug-in sees it.
-struct Backline;
-
-/// What a plug-in has asked for, from any of its threads.
-#[derive(Default)]
-struct Requests {
-    wants_callback: AtomicBool,
-}
-
-impl SharedHandler<'_> for Requests {
-    // A plug-in that wants to be restarted or woken is always running here; its next reset is its restart.
-    fn request_restart(&self) {}
-
-    fn request_process(&self) {}
-
-    fn request_callback(&self) {
-        self.wants_callback.store(true, Relaxed);
-    }
-}
-
-impl HostHandlers for Backline {
-    type Shared<'a> = Requests;
-    type MainThread<'a> = ();
-    type AudioProcessor<'a> = ();
-}
-
-/// Does what the plug-in has asked for on its main thread.
-fn answer_callback(instance: &mut PluginInstance<Backline>) {
-    if instance.access_shared_handler(|requests| requests.wants_callback.swap(false, Relaxed)) {
-        instance.call_on_main_thread_callback();
-    }
-}
-
 fn instantiate(entry: &PluginEntry, id: &CStr) -> Result<PluginInstance<Backline>, HostError> {
     let refused = HostError::Refused { step: "be instantiated" };
     let [name, vendor, url, version] = HOST;
     let Ok(host) = HostInfo::new(name, vendor, url, version) else { return Err(refused) };
-    let made = PluginInstance::new(|_| Requests::default(), |_| (), entry, id, &host);
+    let made = PluginInstance::new(|_| Requests::default(), |_| MainThread, entry, id, &host);
     let mut instance = made.map_err(|_cause| refused)?;
     answer_callback(&mut instance);
     Ok(instance)
@@ -104,15 +72,11 @@ pub fn ids(origin: &Path) -> Result<Vec<String>, HostError> {
 }
 
 /// Opens type `id`.
-pub fn open(
-    id: &str,
-    origin: &Path,
-    rate_hz: f32,
-    max_frames: usize,
-) -> Result<ClapPlugin, HostError> {
+pub fn open(id: &str, origin: &Path, rate_hz: f32, max_frames: usize) -> Result<ClapPlugin, HostError> {
     let entry = library::open(origin)?;
     let factory = entry.get_plugin_factory().ok_or(HostError::Malformed { rule: "there is a factory" })?;
-    let is_it = |plugin: &&PluginDescriptor| plugin.id().is_some_and(|known| known.to_bytes() == id.as_bytes());
+    let is_it =
+        |plugin: &&PluginDescriptor| plugin.id().is_some_and(|known| known.to_bytes() == id.as_bytes());
     let descriptor = factory.plugin_descriptors().find(is_it);
     let descriptor = descriptor.ok_or_else(|| HostError::NotInside { origin: origin.to_owned() })?;
     let id = descriptor.id().unwrap_or_default().to_owned();

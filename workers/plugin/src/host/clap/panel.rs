@@ -1,6 +1,7 @@
 //! What a CLAP plug-in says about itself when it is asked.
 
-use super::{Backline, NoteDialect};
+use super::NoteDialect;
+use super::ours::Backline;
 use crate::host::Format;
 use crate::host::naming::{split_unit, unit_of_value};
 use crate::host::panel::{Control, Kind, Statement};
@@ -117,7 +118,8 @@ fn control(plugin: &PluginMainThreadHandle<'_>, extension: &PluginParams, info: 
     };
     let label = String::from_utf8_lossy(info.name).into_owned();
     let (name, unit) = split_unit(&label);
-    let unit_of_default = || text_of(info.default_value).and_then(|text| unit_of_value(&text)).unwrap_or_default();
+    let unit_of_default =
+        || text_of(info.default_value).and_then(|text| unit_of_value(&text)).unwrap_or_default();
     let unit = if unit.is_empty() { unit_of_default() } else { unit };
     // The module is the way to a parameter through the plug-in's groups: `Oscillators/Osc 1`.
     let module = String::from_utf8_lossy(info.module).trim_matches('/').to_owned();

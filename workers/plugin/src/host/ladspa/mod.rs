@@ -45,12 +45,7 @@ pub fn ids(origin: &Path) -> Result<Vec<String>, HostError> {
 }
 
 /// Opens type `label`.
-pub fn open(
-    label: &str,
-    origin: &Path,
-    rate_hz: f32,
-    max_frames: usize,
-) -> Result<LadspaPlugin, HostError> {
+pub fn open(label: &str, origin: &Path, rate_hz: f32, max_frames: usize) -> Result<LadspaPlugin, HostError> {
     let ladspa = Rc::new(Library::open(origin)?.find(label, origin)?);
     let chosen = |is_wanted: &dyn Fn(&abi::Port) -> bool| -> Vec<usize> {
         (0..ladspa.ports.len()).filter(|&index| is_wanted(&ladspa.ports[index])).collect()
@@ -60,8 +55,7 @@ pub fn open(
     let controls = chosen(&|port| port.is_control() && port.is_input());
     let latency = chosen(&|port| port.is_control() && port.is_output() && port.tells_latency());
     let labels = |ports: &[usize]| ports.iter().map(|&index| ladspa.ports[index].name.clone()).collect();
-    let stated: Vec<Control> =
-        controls.iter().map(|&index| control(&ladspa.ports[index], rate_hz)).collect();
+    let stated: Vec<Control> = controls.iter().map(|&index| control(&ladspa.ports[index], rate_hz)).collect();
     let statement = Statement {
         name: Format::Ladspa.name(label),
         summary: format!("{} by {}", ladspa.name, ladspa.maker),

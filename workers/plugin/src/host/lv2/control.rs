@@ -2,10 +2,10 @@
 
 use crate::host::naming::{plain, unit};
 use crate::host::panel::{Control, Kind};
+use livi::lilv::World as LilvWorld;
 use livi::lilv::node::Node;
 use livi::lilv::plugin::Plugin as LilvPlugin;
 use livi::lilv::port::Port as LilvPort;
-use livi::lilv::World as LilvWorld;
 
 const CORE: &str = "http://lv2plug.in/ns/lv2core#";
 const UNITS: &str = "http://lv2plug.in/ns/extensions/units#";
@@ -68,7 +68,8 @@ impl<'w> Words<'w> {
     /// `MDA ePiano: instrument, by David Robillard`.
     pub fn summary(&self, plugin: &LilvPlugin) -> String {
         let name = plugin.name().as_str().unwrap_or("without a name").to_owned();
-        let kinds: Vec<String> = plugin.value(&self.kind).iter().filter_map(|node| kind_word(&node)).collect();
+        let kinds: Vec<String> =
+            plugin.value(&self.kind).iter().filter_map(|node| kind_word(&node)).collect();
         let kind = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
         let author = plugin.author_name().and_then(|author| author.as_str().map(str::to_owned));
         let author = author.map(|author| format!(", by {author}")).unwrap_or_default();
