@@ -65,7 +65,7 @@ fn command(program: &Path, trial: &Trial) -> Command {
     command
 }
 
-/// The other end of [`command`]: the trial and the parent's process number.
+/// What follows `--scan-one`: the trial, and the process number of the parent.
 pub fn parse(arguments: &[String]) -> Option<(Trial, u32)> {
     let [format, origin, parent, rate_hz, wanted @ ..] = arguments else { return None };
     let wanted = match wanted {

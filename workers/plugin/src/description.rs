@@ -27,6 +27,9 @@ pub struct Description {
     pub is_gated: bool,
     /// The file it lives in; of an LV2 plug-in, its bundle.
     pub origin: PathBuf,
+    /// Whether an instance that was reset plays as a new one: measured in one trial, as many do not keep to their format
+    /// there.
+    pub is_clean_after_reset: bool,
     /// Frames by which its output is late, if it says so: measured with every parameter at its default.
     pub latency_frames: Option<u32>,
 }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Frames of a block in a trial.
 const BLOCK_FRAMES: usize = 64;
-/// Blocks rendered in a trial: enough that a plug-in that works in larger pieces comes to its first.
-const BLOCKS: usize = 64;
+/// Blocks rendered at a time: enough that a plug-in that works in larger pieces comes to several of them.
+const BLOCKS: usize = 128;
 
 /// What is wanted of the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,22 +135,46 @@ fn attempt(trial: &Trial, name: &str, step: &mut dyn FnMut(Doing)) -> Result<Des
     step(Doing::Start);
     let mut instance = plugin.start()?;
     step(Doing::Run);
-    instance.gate(true, 1.0);
-    run_silence(&mut *instance, &description);
+    let new = strike(&mut *instance, &description);
     description.latency_frames = instance.latency_frames();
+    instance.gate(false, 0.0);
+    let mut used = plugin.start()?;
+    leave_far(&mut *used, &description);
+    strike(&mut *used, &description);
     step(Doing::Reset);
-    instance.reset();
-    run_silence(&mut *instance, &description);
+    used.reset();
+    description.is_clean_after_reset = new == strike(&mut *used, &description);
     step(Doing::Stop);
-    drop(instance);
+    drop((instance, used));
     Ok(description)
 }
 
-fn run_silence(instance: &mut dyn Instance, description: &Description) {
-    let unpatched = vec![None; description.inputs.len()];
+/// Sets everything to one end or the other.
+fn leave_far(instance: &mut dyn Instance, description: &Description) {
+    for (index, param) in description.params.iter().enumerate() {
+        instance.set(index, if index % 2 == 0 { param.max } else { param.min });
+    }
+}
+
+/// What comes out, to the bit, of a key struck and held, and of noise.
+fn strike(instance: &mut dyn Instance, description: &Description) -> Vec<u32> {
+    let mut seed = 1_u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let mut input = [0.0; BLOCK_FRAMES];
     let mut sound = vec![[0.0; BLOCK_FRAMES]; description.outputs.len()];
-    let mut outputs: Vec<&mut [f32]> = sound.iter_mut().map(|plane| &mut plane[..]).collect();
-    (0..BLOCKS).for_each(|_| instance.run(&unpatched, &mut outputs, BLOCK_FRAMES));
+    let mut bits = Vec::new();
+    instance.gate(true, 1.0);
+    for _ in 0..BLOCKS {
+        input.iter_mut().for_each(|sample| *sample = noise());
+        let patched = vec![Some(&input[..]); description.inputs.len()];
+        let mut outputs: Vec<&mut [f32]> = sound.iter_mut().map(|plane| &mut plane[..]).collect();
+        instance.run(&patched, &mut outputs, BLOCK_FRAMES);
+        bits.extend(sound.iter().flatten().map(|sample| sample.to_bits()));
+    }
+    bits
 }
 
 /// A path as it is shown to a person.

@@ -79,7 +79,7 @@ fn scan(folder: &Path) -> Vec<Line> {
 fn a_file_that_crashes_hangs_or_leaves_when_opened_is_a_fault_and_the_rest_is_scanned() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    build(folder, "a_crash", "OPENING=raise(SIGSEGV)");
+    build(folder, "a_crash", "OPENING=*(volatile int*)0=1");
     build(folder, "b_abort", "OPENING=abort()");
     build(folder, "c_hang", "OPENING=for(;;)");
     build(folder, "d_exit", "OPENING=exit(0)");

@@ -97,8 +97,10 @@ pub trait Instance {
     /// not have are silence too.
     fn run(&mut self, inputs: &[Option<&[f32]>], outputs: &mut [&mut [f32]], frames: usize);
 
-    /// Makes it as good as new: no sound in it, no key held, parameters at their defaults. This side allocates
-    /// nothing, but LADSPA and LV2 plug-ins may: call it when an instance comes back, not while others play.
+    /// Makes it as good as new, by the means its format has (it is activated anew): no sound in it, no key held,
+    /// parameters at their defaults. Many plug-ins leave something behind all the same, see
+    /// [`Description::is_clean_after_reset`]. This side allocates nothing, but the plug-in may: call it when an
+    /// instance comes back, not while others play.
     fn reset(&mut self);
 
     /// Frames by which its output is late with the parameters it has, if it says so. Known after the first run.

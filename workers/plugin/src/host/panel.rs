@@ -113,6 +113,7 @@ pub fn describe(statement: Statement) -> Result<(Description, Vec<Scale>), HostE
         params,
         is_gated: statement.is_gated,
         origin: statement.origin,
+        is_clean_after_reset: false,
         latency_frames: None,
     };
     Ok((description, scales))

@@ -102,11 +102,13 @@ pub fn lines(arguments: &[&str], environment: &[(&str, &Path)]) -> Vec<Line> {
 
 /// Names of the types among `lines`.
 pub fn types(lines: &[Line]) -> Vec<&str> {
-    let name = |line| match line {
-        &Line::Type(ref description) => Some(description.name.as_str()),
-        Line::Fault(_) => None,
-    };
-    lines.iter().filter_map(name).collect()
+    let mut names = Vec::new();
+    for line in lines {
+        if let Line::Type(description) = line {
+            names.push(description.name.as_str());
+        }
+    }
+    names
 }
 
 /// Reason of the fault of `name`.

@@ -16,10 +16,12 @@ const MAX_EVENTS: usize = 2 * MAX_PARAMS;
 
 /// One running CLAP plug-in.
 pub struct ClapInstance {
-    /// First, so that it is dropped first: it is what keeps the instance active.
-    processor: StartedPluginAudioProcessor<Backline>,
+    /// Before the instance, so that it is dropped first: it is what keeps it active. None if it would not start
+    /// again after a reset; then there is silence.
+    processor: Option<StartedPluginAudioProcessor<Backline>>,
     instance: PluginInstance<Backline>,
     layout: Rc<Layout>,
+    configuration: PluginAudioConfiguration,
     keys: Keys,
     /// New values that the plug-in has not heard of.
     pending: Vec<Option<f32>>,
@@ -36,23 +38,17 @@ pub struct ClapInstance {
 impl ClapInstance {
     /// Instantiates, activates and starts.
     pub fn start(of: &ClapPlugin) -> Result<Self, HostError> {
-        let refused = || HostError::Refused { step: "start" };
-        let mut instance = instantiate(&of.entry, &of.id)?;
+        let layout = Rc::clone(&of.layout);
+        let (inputs, outputs) = (layout.inputs.iter().sum(), layout.outputs.iter().sum());
         let configuration = PluginAudioConfiguration {
             sample_rate: of.rate_hz.into(),
             min_frames_count: 1,
             max_frames_count: of.max_frames as u32,
         };
-        let stopped = instance.activate(|_, _| (), configuration).map_err(|_cause| refused())?;
-        let latency = instance.plugin_handle().get_extension::<PluginLatency>();
-        let latency_frames = latency.map(|latency| latency.get(&instance.plugin_handle()));
-        let processor = stopped.start_processing().map_err(|_cause| refused())?;
-        answer_callback(&mut instance);
-        let layout = Rc::clone(&of.layout);
-        let (inputs, outputs) = (layout.inputs.iter().sum(), layout.outputs.iter().sum());
         let mut started = Self {
-            processor,
-            instance,
+            processor: None,
+            instance: instantiate(&of.entry, &of.id)?,
+            configuration,
             keys: Keys::new(),
             pending: vec![None; layout.params.len()],
             events: EventBuffer::with_capacity(MAX_EVENTS),
@@ -62,11 +58,28 @@ impl ClapInstance {
             outputs: vec![0.0; outputs * of.max_frames],
             max_frames: of.max_frames,
             frames_so_far: 0,
-            latency_frames,
+            latency_frames: None,
             layout,
         };
+        started.activate();
         started.set_defaults();
-        Ok(started)
+        if started.processor.is_some() { Ok(started) } else { Err(HostError::Refused { step: "start" }) }
+    }
+
+    fn activate(&mut self) {
+        let Ok(stopped) = self.instance.activate(|_, _| (), self.configuration) else { return };
+        let plugin = self.instance.plugin_handle();
+        let latency = plugin.get_extension::<PluginLatency>();
+        self.latency_frames = latency.map(|latency| latency.get(&plugin));
+        self.processor = stopped.start_processing().ok();
+        answer_callback(&mut self.instance);
+    }
+
+    /// Leaves the instance inactive, whatever it was.
+    fn deactivate(&mut self) {
+        if let Some(processor) = self.processor.take() {
+            self.instance.deactivate(processor.stop_processing());
+        }
     }
 
     fn set_defaults(&mut self) {
@@ -146,16 +159,13 @@ impl Instance for ClapInstance {
                 let planes = planes.chunks_exact_mut(stride).map(|plane| &mut plane[..frames]);
                 AudioPortBuffer { latency: 0, channels: AudioPortBufferType::f32_output_only(planes) }
             }));
-        let played = self.processor.process(
-            &audio_inputs,
-            &mut audio_outputs,
-            &self.events.as_input(),
-            &mut OutputEvents::void(),
-            Some(self.frames_so_far),
-            None,
-        );
+        let (events, time) = (self.events.as_input(), Some(self.frames_so_far));
+        let played = self.processor.as_mut().map(|processor| {
+            let mut void = OutputEvents::void();
+            processor.process(&audio_inputs, &mut audio_outputs, &events, &mut void, time, None)
+        });
         self.frames_so_far += frames as u64;
-        if played.is_err() {
+        if !matches!(played, Some(Ok(_))) {
             // What a plug-in leaves behind when it says that it failed may be anything.
             self.outputs.fill(0.0);
         }
@@ -163,8 +173,9 @@ impl Instance for ClapInstance {
     }
 
     fn reset(&mut self) {
-        self.processor.reset();
-        answer_callback(&mut self.instance);
+        // CLAP's own reset is an empty function in many plug-ins; being activated anew is not.
+        self.deactivate();
+        self.activate();
         self.keys = Keys::new();
         self.frames_so_far = 0;
         self.set_defaults();
