@@ -9,6 +9,9 @@ use crate::supervise::orders::Order;
 use backline_abi::panel::{Panel, fingerprint};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// The types of a kind, for its workers: a line each, its name, a tab, the file it comes from.
+const TYPES_VARIABLE: &str = "BACKLINE_TYPES";
+
 /// (kind, number within it) of each slot for workers of `others`, one to spare for each kind.
 pub fn slots_of(others: &[Kind]) -> Vec<(usize, usize)> {
     let of_kind = |(index, kind): (usize, &Kind)| {
@@ -35,6 +38,10 @@ impl Pool {
             // Relaxed: it is stored before a worker is started, which is what makes it read.
             self.rig.control().catalogues[slot].store(meant, Relaxed);
         }
+        // Where they are, so that its workers need not look for them again.
+        let line = |panel: &Panel| format!("{}\t{}\n", panel.name, panel.origin);
+        let value = panels.iter().map(line).collect();
+        self.supervisor.order(Order::Teach { kind, name: TYPES_VARIABLE, value });
     }
 
     /// Keeps as many workers of `kind` as there shall be, and replaces those that have played their one module.
