@@ -9,6 +9,8 @@ pub mod foreign;
 pub mod frail;
 pub mod inscribed;
 pub mod pair;
+pub mod played;
+pub mod racks;
 pub mod storm;
 pub mod worker;
 
