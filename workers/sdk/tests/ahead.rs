@@ -59,12 +59,12 @@ unsafe extern "C" fn sum(user: *mut c_void, job: *const BacklineJob) -> i32 {
         // SAFETY: one input and one parameter.
         let input = unsafe { job.inputs.read() };
         // SAFETY: it has a plane, or there is none.
-        let heard = if input.is_null() { 0.0 } else { unsafe { input.add(frame).read() } };
+        let heard = if input.is_null() { 0.0 } else { unsafe { input.wrapping_add(frame).read() } };
         // SAFETY: one word, which nobody else has.
         let state = unsafe { &mut *job.state };
         *state += heard as u32;
         // SAFETY: one plane.
-        unsafe { job.outputs.add(frame).write(*state as f32) };
+        unsafe { job.outputs.wrapping_add(frame).write(*state as f32) };
     }
     if !is_rehearsal && job.start_frame + job.frames == BLOCK_FRAMES as u32 {
         author.rendered.fetch_add(1, SeqCst);
@@ -89,14 +89,14 @@ impl Scene {
         (of.state_words, of.render_ahead_blocks) = (1, AHEAD_BLOCKS as u32);
         let user = std::ptr::from_ref(author).cast_mut().cast::<c_void>();
         let of = BacklineRack { user, init: Some(begin), render: Some(sum), ..rack(vec![of]) };
-        let mut rack = Foreign::new(read(&of).ok().expect("the rack is good"));
+        let mut rack = Foreign::new(read(&of).expect("the rack is good"));
         rack.warm(0, RATE_HZ, BLOCK_FRAMES);
         rack.ready(None).expect("there is a second thread");
         Self { author, panels: rack.panels(), rack }
     }
 
     fn record(&self, instance: u32) -> ModuleRecord {
-        ModuleRecord { instance, ..record_of(&self.panels, 0, 1) }
+        ModuleRecord { instance, ..record_of(&self.panels, "sum", 1) }
     }
 
     fn begun(&mut self, instance: u32) -> Played {

@@ -13,6 +13,7 @@ pub mod played;
 pub mod racks;
 pub mod storm;
 pub mod worker;
+pub mod zygote;
 
 use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{Commit, FIRST, next_block, observe, parity};

@@ -1,0 +1,1 @@
+"""Run them from the folder above: python3 -m unittest"""

@@ -1,0 +1,4 @@
+from backline import Module
+
+class Broken(Module:
+    pass
