@@ -24,6 +24,8 @@ pub struct Played {
     /// The block that is played next.
     pub block: u32,
     frame: u64,
+    /// Whether there is no deadline.
+    pub is_free_running: bool,
 }
 
 impl Played {
@@ -46,6 +48,7 @@ impl Played {
             complaint: Complaint::default(),
             block,
             frame: 0,
+            is_free_running: false,
         }
     }
 
@@ -74,6 +77,7 @@ impl Played {
             stamps: &[],
             block: self.block,
             first_frame: self.frame,
+            is_free_running: self.is_free_running,
             complaint: &mut self.complaint,
         });
         self.block = next_block(self.block);

@@ -188,6 +188,13 @@ impl Lane {
         self.newest.replace(room)
     }
 
+    /// Whether a frame of the present block is not there, and may still come.
+    pub fn awaits(&self, frames: usize) -> bool {
+        let total = self.frames.len() as u64;
+        let mut due = (self.now..self.now + frames as u64).map(|frame| self.frames[(frame % total) as usize]);
+        self.under_way > 0 && due.any(|frame| frame == Frame::Missing)
+    }
+
     /// Hears the present block, if it is there, and the newest state.
     pub fn hear(&mut self, job: &mut Job<'_>, params: usize) -> Outcome {
         if let Some(newest) = &self.newest {

@@ -10,7 +10,7 @@ use backline_abi::rights;
 use backline_abi::wake::{self, now_ns};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::mpsc::Sender;
 
 /// Longest sleep; whatever there is to do wakes it before.
@@ -72,5 +72,8 @@ impl Second {
         // The queue has room for all rooms there are.
         let returned = self.outbox.push(room);
         debug_assert!(returned.is_ok(), "a room has no way back");
+        // Release: the room is in the queue (pairs with the render thread's load, if that waits).
+        self.bell.returned.fetch_add(1, Release);
+        wake::wake(&self.bell.returned);
     }
 }
