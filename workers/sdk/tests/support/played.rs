@@ -1,6 +1,7 @@
 //! One module of a rack, played without a process: what the worker loop does around a render, and nothing else.
 
 use super::BLOCK_FRAMES;
+use assert_no_alloc::assert_no_alloc;
 use backline_abi::block::Event;
 use backline_abi::commit::{FIRST, next_block};
 use backline_abi::complaint::Complaint;
@@ -32,7 +33,7 @@ impl Played {
     /// A module that begins in `rack`.
     pub fn begun(rack: &mut impl Rack, record: ModuleRecord) -> Self {
         let mut played = Self::brought(record, &vec![0xdead; record.state_words as usize], FIRST);
-        rack.init(&played.record, RATE_HZ, &mut played.state);
+        assert_no_alloc(|| rack.init(&played.record, RATE_HZ, &mut played.state));
         played
     }
 

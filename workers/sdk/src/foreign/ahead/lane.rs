@@ -147,6 +147,11 @@ impl Lane {
         self.under_way < self.most_under_way
     }
 
+    /// Whether anything that was sent is not back.
+    pub fn has_anything_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
     /// Where the present block belongs.
     pub fn send(&mut self, lane: usize) -> Ticket {
         self.under_way += 1;

@@ -6,9 +6,10 @@ use super::{Bell, Terms};
 use crate::aligned::AlignedWords;
 use crate::c_api::voice;
 use crate::warm::touch_stack;
-use backline_abi::rights;
 use backline_abi::wake::{self, now_ns};
+use backline_abi::{crash, rights};
 use rtrb::{Consumer, Producer};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::mpsc::Sender;
@@ -41,6 +42,11 @@ impl Second {
 
     /// The thread's life.
     pub(super) fn run(mut self, started: &Sender<()>) {
+        if let Err(cause) = crash::listen_in_second() {
+            // Whether or not there is a standard error.
+            let _ =
+                writeln!(io::stderr(), "faults of modules rendered ahead will not be told apart: {cause}");
+        }
         rights::flush_denormals();
         touch_stack();
         voice::clear();
@@ -67,7 +73,9 @@ impl Second {
 
     fn render(&mut self, mut room: Box<Room>) {
         if let Some(state) = self.states.get_mut(room.ticket.lane) {
+            crash::second_renders(room.instance());
             room.render(&self.terms, state);
+            crash::second_renders(0);
         }
         // The queue has room for all rooms there are.
         let returned = self.outbox.push(room);
