@@ -7,6 +7,7 @@ use backline_abi::complaint::Heard;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use support::zygote::{Forked, MARK, Zygote, home, modules};
 use support::{Module, Stage, wait_until};
@@ -261,7 +262,10 @@ fn a_forked_worker_is_ours_with_its_own_mark_group_and_name() {
 
 #[test]
 fn a_zygote_refuses_what_it_cannot_do_and_goes_on() {
-    let (on, mut zygote) = stage_for("py-refuses", 1, &wrong());
+    // The stranger below says on standard error why it leaves.
+    let mut zygote = Zygote::started(&wrong(), Stdio::null());
+    let on = Stage::new("py-refuses", 1);
+    on.mean_panels(&zygote.panels);
     let answer = zygote.answer("{\"fork\":{\"words\":[\"only one\"],\"mark\":\"x\"}}");
     assert!(answer["not_forked"].as_str().is_some_and(|reason| reason.contains("is no order")), "{answer}");
     assert!(zygote.answer("nonsense")["not_forked"].is_string());

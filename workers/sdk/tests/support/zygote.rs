@@ -66,6 +66,11 @@ pub struct Zygote {
 impl Zygote {
     /// Starts one with the modules in `paths`, and hears it out.
     pub fn ready(paths: &[PathBuf]) -> Self {
+        Self::started(paths, Stdio::inherit())
+    }
+
+    /// The same, with `stderr` for what it and its workers have to say to people.
+    pub fn started(paths: &[PathBuf], stderr: Stdio) -> Self {
         // SAFETY: integer arguments only. Orphans of the zygote come to us, as they come to the engine.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
         let (ours, theirs) = UnixStream::pair().expect("two sockets");
@@ -79,6 +84,7 @@ impl Zygote {
             .env("BACKLINE_WARD", MARK)
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .expect("Python starts");
         let from = BufReader::new(ours.try_clone().expect("a socket"));
