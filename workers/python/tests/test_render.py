@@ -6,7 +6,7 @@ import numpy as np
 
 from backline import Input, Module, Output, Param
 
-from .support import BLOCK_FRAMES, EXAMPLES, Stand, a_type, types_of
+from .support import BLOCK_FRAMES, EXAMPLES, Stand, a_type, aligned, types_of
 
 
 class Gain(Module):
@@ -198,6 +198,15 @@ class Rendering(unittest.TestCase):
         self.assertEqual(stand.block()[0, 0], 2)
         stand.instance = 100
         self.assertEqual(stand.block()[0, 0], 1)
+
+    def test_state_may_lie_somewhere_else_in_every_block(self):
+        for cls in (Counter, type("Loose", (Counter,), {"exact": False})):
+            stand = Stand(a_type(cls), identity=0)
+            for block in range(4):
+                stand.words, before = aligned(len(stand.words)), stand.words
+                stand.words[:] = before
+                before[:] = 0
+                self.assertEqual(stand.block()[0, 0], block * BLOCK_FRAMES)
 
     def test_a_gated_module_knows_its_gate(self):
         struck = Stand(a_type(Struck))

@@ -2,12 +2,15 @@
 //! by one. It does what the engine does, in the same order (`src/cycle`, `src/pool/dispatch`, `src/control`).
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod c;
 pub mod cabling;
 pub mod fate;
 pub mod foreign;
 pub mod frail;
 pub mod inscribed;
 pub mod pair;
+pub mod played;
+pub mod racks;
 pub mod storm;
 pub mod worker;
 pub mod zygote;
@@ -261,6 +264,12 @@ impl Stage {
             input_ports: entry.panel.inputs.len() as u32,
             ..ModuleRecord::zeroed()
         };
+        self.enter_record(record, slot)
+    }
+
+    /// Enters a module that is `record`, wherever there is room.
+    pub fn enter_record(&mut self, record: ModuleRecord, slot: usize) -> Module {
+        let record = ModuleRecord { memory_start: self.next_start as u32, ..record };
         let arena_words = self.arenas[0].words().len();
         let memory =
             ModuleMemory::of(&record, self.shape.block_frames, arena_words).expect("the arena has room");
@@ -286,6 +295,12 @@ impl Stage {
     /// [`Stage::enter_wished`], and has the worker in `slot` set it up.
     pub fn add_wished(&mut self, wish: &Wish, slot: usize) -> Module {
         let module = self.enter_wished(wish, slot);
+        assert_eq!(self.prepare(&module), status::DONE, "{} is set up", wish.name);
+        module
+    }
+
+    /// Has the worker of `module` set it up, and gives what it answers.
+    pub fn prepare(&mut self, module: &Module) -> u32 {
         let prepare = Assignment {
             kind: assignment::PREPARE,
             cell: module.cell,
@@ -293,8 +308,7 @@ impl Stage {
             lease: module.location.lease,
             ..Assignment::zeroed()
         };
-        assert_eq!(self.ask(slot, prepare).status, status::DONE, "{} is set up", wish.name);
-        module
+        self.ask(module.location.slot as usize, prepare).status
     }
 
     /// Queues an assignment without waiting; its ticket comes back.

@@ -1,8 +1,11 @@
 //! The Python zygote as the engine has it: a child on one end of a socket, and workers that are forked from it.
 
-use super::{Stage, wait_until};
-use backline_abi::layout::stage;
-use backline_abi::panel::{Fault, Line, Panel};
+use super::c::library_folder;
+use super::foreign::record_of;
+use super::{Module, Stage, wait_until};
+use backline_abi::layout::{stage, status};
+use backline_abi::panel::{Fault, Line, Panel, fingerprint};
+use backline_abi::plan::ModuleRecord;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -42,12 +45,7 @@ pub fn interpreter() -> PathBuf {
 
 /// The library that workers in other languages load, built beside this test program.
 pub fn library() -> PathBuf {
-    let own = std::env::current_exe().expect("this program has a path");
-    let folders = own.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join("libbackline_sdk.so")).find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("there is no libbackline_sdk.so beside {}; build it: cargo build --workspace", own.display())
-    })
+    library_folder().join("libbackline_sdk.so")
 }
 
 /// A zygote, everything that it has said, and the way to it.
@@ -112,6 +110,22 @@ impl Zygote {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A stage for its workers.
+    pub fn stage(&self, test: &str, slots: usize) -> Stage {
+        let on = Stage::new(test, slots);
+        on.mean_catalogue(fingerprint(&self.panels));
+        on
+    }
+
+    /// Enters a module of type `name`, and has the worker in `slot` set it up.
+    pub fn add(&self, on: &mut Stage, name: &str, slot: usize) -> Module {
+        let type_index = self.panels.iter().position(|panel| panel.name == name).expect("the type exists");
+        let record = record_of(&self.panels, type_index, 1);
+        let module = on.enter_record(ModuleRecord { instance: 100 + on.next_cell, ..record }, slot);
+        assert_eq!(on.prepare(&module), status::DONE, "{name} is set up");
+        module
     }
 
     /// Its answer to any line.
