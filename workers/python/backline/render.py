@@ -1,9 +1,11 @@
-"""The callbacks of the worker loop: from addresses to numpy arrays, to `Module.render`, and from an exception to a complaint.
+"""The callbacks of the worker loop: from addresses to arrays to `render`, from exceptions to complaints.
 
-What is kept between blocks is in the state, nowhere else. So one object plays all modules of an exact type: its declared state is a view
-of wherever the loop has put that of the module in question. A class that is not exact has an object for each module.
+What is kept between blocks is in the state, nowhere else. So one object plays all modules of an exact type:
+its declared state is a view of wherever the loop has put that of the module in question. A class that is
+not exact has an object for each module.
 
-Thread: the render loop; for types that are rendered ahead, which are never exact, the loop's second thread. No object has to do with both.
+Thread: the render loop; for types that are rendered ahead, which are never exact, the loop's second thread.
+No object has to do with both.
 """
 
 from __future__ import annotations
@@ -122,7 +124,7 @@ class Renderer:
         return type_index, channels, 0 if self.types[type_index].is_exact else instance
 
     def warm(self, _user: int | None, type_index: int, rate_hz: float, block_frames: int) -> int:
-        """Prepares a type. One that cannot be prepared says so when it is to play: a worker is not lost for that."""
+        """Prepares a type. One that cannot be prepared says so when it plays: no worker is lost for that."""
         try:
             for channels in {1, self.types[type_index].channels}:
                 self._module(type_index, channels, rate_hz, block_frames)
@@ -134,7 +136,9 @@ class Renderer:
     def init(self, _user: int | None, setup_at: int, state_at: int) -> None:
         """State before the first frame. If it cannot be made, `render` tries again, and says why."""
         try:
-            instance, type_index, channels, identity, rate_hz, block_frames, _ = SETUP.unpack_from(self.windows[setup_at])
+            instance, type_index, channels, identity, rate_hz, block_frames, _ = SETUP.unpack_from(
+                self.windows[setup_at]
+            )
             self.types[type_index].layout.reset(state_at)
             key = self._key(type_index, channels, instance)
             if key[2]:
@@ -178,24 +182,31 @@ class Renderer:
             ports = pointers[: len(player.type.inputs)]
             if frames == stride:
                 inputs._views = [
-                    heard[pointer, channels, stride] if pointer else self.silence[channels, frames] for pointer in ports
+                    heard[pointer, channels, stride] if pointer else self.silence[channels, frames]
+                    for pointer in ports
                 ]
                 whole.fill(0)
             else:
                 end = first + frames
                 inputs._views = [
-                    heard[pointer - 4 * first, channels, stride][:, first:end] if pointer else self.silence[channels, frames]
+                    heard[pointer - 4 * first, channels, stride][:, first:end]
+                    if pointer
+                    else self.silence[channels, frames]
                     for pointer in ports
                 ]
                 whole[:, first:end] = 0
                 out = tuple(port[:, first:end] for port in out) if type(out) is tuple else out[:, first:end]
 
             if player.module.render(inputs, player.params, out) is not None:
-                raise TypeError("render returned something, which nobody hears; write it into `out`: out[:] = ...")
+                raise TypeError(
+                    "render returned something, which nobody hears; write it into `out`: out[:] = ..."
+                )
             return RENDERED
         except BaseException as error:
             self.on_error(error)
-            self.complain(job_at, self._text(type_index, error).encode("utf-8", "replace").replace(b"\0", b" "))
+            self.complain(
+                job_at, self._text(type_index, error).encode("utf-8", "replace").replace(b"\0", b" ")
+            )
             return FAILED
 
     def _text(self, type_index: int, error: BaseException) -> str:

@@ -108,7 +108,9 @@ class Wrong(Module):
 class Rendering(unittest.TestCase):
     def test_inputs_outputs_and_parameters_are_those_of_the_job(self):
         gain = Stand(a_type(Gain), channels=2, gain=0.5)
-        self.assertTrue(np.all(gain.block() == 0), "no cable is silence, and so is what was in the output before")
+        self.assertTrue(
+            np.all(gain.block() == 0), "no cable is silence, and so is what was in the output before"
+        )
         sound = np.arange(2 * BLOCK_FRAMES, dtype=np.float32).reshape(2, BLOCK_FRAMES)
         gain.patch(0, sound)
         gain.patch(1, 1000)
@@ -162,7 +164,9 @@ class Rendering(unittest.TestCase):
         counter.block()
         self.assertEqual((player.module.level, player.module.is_odd), (0.125, True))
         counter.init()
-        self.assertEqual((player.module.level, player.module.count, list(player.module.last)), (0.25, 7, [0, 0, 0]))
+        self.assertEqual(
+            (player.module.level, player.module.count, list(player.module.last)), (0.25, 7, [0, 0, 0])
+        )
 
     def test_an_exact_module_may_not_keep_what_it_has_not_declared(self):
         forgetful = Stand(a_type(Forgetful))
@@ -235,7 +239,7 @@ class Rendering(unittest.TestCase):
                 last = wrong.complaints[-1].splitlines()[-1]
                 where = "" if what == 2 else r" \(test_render\.py, line \d+\)"
                 self.assertRegex(last, f"^{words}.*{where}$")
-                self.assertNotIn("render.py\", line", wrong.complaints[-1].replace("test_render.py", ""))
+                self.assertNotIn('render.py", line', wrong.complaints[-1].replace("test_render.py", ""))
 
     def test_a_start_that_fails_is_told_when_the_module_plays(self):
         class Late(Module):
