@@ -8,9 +8,11 @@
 //! Reading order: this file, [`key`] (the table of settings), [`value`] (what they may be), [`layer`] (where values
 //! come from), [`mod@resolve`].
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::kinds::route::Routes;
 use etcetera::BaseStrategy;
 use ipnet::IpNet;
 
@@ -112,6 +114,18 @@ pub struct Settings {
     pub patches: Option<PathBuf>,
     /// Folder of `/record/start`.
     pub recordings: Option<PathBuf>,
+    /// Folders with kinds of worker, beside those that are found by themselves.
+    pub kinds: Vec<PathBuf>,
+    /// Files and folders with Python classes; empty for the user's own folder.
+    pub modules: Vec<PathBuf>,
+    /// Plug-ins to preload: `lv2:URI`, `clap:ID`, `ladspa:LABEL`.
+    pub plugins: Vec<String>,
+    /// Python interpreter; found if nobody says.
+    pub python: Option<PathBuf>,
+    /// What `[kind.NAME]` says instead of that kind's manifest.
+    pub kind_changes: BTreeMap<String, toml::Table>,
+    /// Types that a certain kind of worker shall play.
+    pub routes: Routes,
 }
 
 impl Default for Settings {
@@ -143,6 +157,12 @@ impl Default for Settings {
             client_max_scheduled: 16_384,
             patches: own_folder("patches"),
             recordings: own_folder("recordings"),
+            kinds: Vec::new(),
+            modules: Vec::new(),
+            plugins: Vec::new(),
+            python: None,
+            kind_changes: BTreeMap::new(),
+            routes: Routes::new(),
         }
     }
 }

@@ -24,15 +24,17 @@
 //! the flow: [`takeover`] (modules leave a worker that is lost), [`supervise`] (processes, and what is done about each),
 //! [`session`] (what outlives a performance or an engine: journal and keeper, saved patches), [`rt`] (rules of audio
 //! threads).
-//! Vocabulary, open to all: [`command`], [`config`], [`rt`], [`nearest`], [`pattern`], and the crate
+//! Vocabulary, open to all: [`catalogue`] (module types), [`command`], [`config`], [`kinds`] (of worker), [`rt`], [`nearest`], [`pattern`], and the crate
 //! `backline_abi`, which is the shared memory both sides stand on.
 //!
 //! What an audio thread may not do: allocate, free, lock, log, panic, loop without a bound, or make a system
 //! call but the named wake.
 
 // Vocabulary.
+pub mod catalogue;
 pub mod command;
 pub mod config;
+pub mod kinds;
 pub mod nearest;
 pub mod pattern;
 pub mod rt;

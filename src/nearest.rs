@@ -4,7 +4,7 @@
 //! Thread: control. Names may come from the network, so long ones are shortened and never compared.
 
 /// Characters of a name that are compared or repeated in an answer.
-const MAX_CHARS: usize = 48;
+const MAX_CHARS: usize = 128;
 /// Jaro-Winkler similarity below which a guess confuses more than it helps.
 const MIN_SIMILARITY: f64 = 0.75;
 /// Known names are listed in full up to this number.
@@ -76,7 +76,7 @@ mod tests {
     fn a_name_of_a_megabyte_is_neither_compared_nor_repeated() {
         let long = "x".repeat(1 << 20);
         assert_eq!(nearest(&long, [long.as_str()]), None);
-        assert!(shown(&long).len() < 64);
+        assert!(shown(&long).len() < 160);
         assert_eq!(shown("a\nb"), "a\\nb");
     }
 }

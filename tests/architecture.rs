@@ -19,7 +19,7 @@ const FLOW: [&str; 11] = [
     "output",
 ];
 /// Open to all.
-const VOCABULARY: [&str; 5] = ["command", "config", "rt", "nearest", "pattern"];
+const VOCABULARY: [&str; 7] = ["catalogue", "command", "config", "kinds", "rt", "nearest", "pattern"];
 /// What the flow allows although it points backwards, each with its reason.
 const EXCEPTIONS: [(&str, &str); 2] = [
     // Clocks drive the cycle and hand its blocks to the device.

@@ -1,6 +1,7 @@
 //! What the engine reads from a worker's arena is copied once and checked: whatever a worker scribbles there,
 //! the engine does not panic, reads nothing outside, and does not wait for ever.
 
+use backline::catalogue;
 use backline::cycle::Cycle;
 use backline::cycle::events::events;
 use backline::cycle::handoff::{Sink, StagedPlan, handoff};
@@ -41,6 +42,7 @@ const HOT: [usize; 6] = [
 
 const SPEC: RigSpec = RigSpec {
     spares: 0,
+    others: 0,
     rate_hz: 48_000,
     block_frames: BLOCK_FRAMES as u32,
     slots: 2,
@@ -202,7 +204,7 @@ fn whatever_the_arenas_hold_every_block_is_finite_and_under_the_ceiling() {
 }
 
 fn ready_pool() -> (Pool, Vec<Segment>) {
-    let pool = Pool::start(&SPEC, Audit::none(), &mut |_| {})
+    let pool = Pool::start(&SPEC, &[], Audit::none(), &mut |_| {})
         .expect("the workers start; build them first: cargo build --workspace");
     let arenas = writable_arenas(pool.rig());
     (pool, arenas)
@@ -252,16 +254,17 @@ fn a_slot_whose_reply_ring_was_garbled_works_again_with_its_next_process() {
 #[test]
 fn scribbled_prices_do_not_count() {
     let (pool, arenas) = ready_pool();
-    let honest = pool.price_ns(0, 1);
+    let row = catalogue::all()[0];
+    let honest = pool.price_ns(row, 1);
     assert!(honest.is_finite() && honest > 0.0);
     let price = |slot: usize| &arenas[slot].arena_head().expect("it is large enough").prices[0];
     for garbage in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, 1e30] {
         let kept = price(0).swap(garbage.to_bits(), Relaxed);
-        let other = pool.price_ns(0, 1);
+        let other = pool.price_ns(row, 1);
         assert!(other.is_finite() && other >= honest, "{garbage}: {other} beside {honest}");
         let kept_too = price(1).swap(garbage.to_bits(), Relaxed);
-        assert_eq!(pool.price_ns(0, 1), 0.0, "nobody knows");
-        assert!(pool.choose(pool.price_ns(0, 1), &[]).is_ok());
+        assert_eq!(pool.price_ns(row, 1), 0.0, "nobody knows");
+        assert!(pool.choose(catalogue::NATIVE, pool.price_ns(row, 1), &[]).is_ok());
         price(0).store(kept, Relaxed);
         price(1).store(kept_too, Relaxed);
     }
@@ -270,7 +273,7 @@ fn scribbled_prices_do_not_count() {
 #[test]
 fn a_pool_survives_a_storm_over_everything_its_workers_tell() {
     let (mut pool, arenas) = ready_pool();
-    let mut dice = Dice(27);
+    let (mut dice, types) = (Dice(27), catalogue::all());
     for _ in 0..20 {
         for _ in 0..100 {
             let hot = HOT[dice.below(HOT.len())] / 4;
@@ -279,9 +282,9 @@ fn a_pool_survives_a_storm_over_everything_its_workers_tell() {
             word.store(dice.garbage(word.load(Relaxed)), Relaxed);
             pool.tend();
             pool.common_rights();
-            let price_ns = pool.price_ns(dice.below(300), 1);
+            let price_ns = pool.price_ns(types[dice.below(types.len())], 1);
             assert!(price_ns.is_finite());
-            let _ = pool.choose(price_ns, &[0]);
+            let _ = pool.choose(dice.below(3), price_ns, &[0]);
         }
         // Any answer will do, as long as there is one.
         let _ = prepare(&mut pool, 0);

@@ -2,10 +2,12 @@
 
 mod support;
 
+use backline::kinds::Recipe;
 use backline::supervise::alarm::Offence;
 use backline::supervise::audit::Audit;
 use backline::supervise::ending::{Doing, Ending, How, Sentence};
-use backline::supervise::process::{Notice, Order, Supervisor};
+use backline::supervise::orders::{Notice, Order};
+use backline::supervise::process::Supervisor;
 use rustix::process::Signal;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -63,11 +65,12 @@ fn an_engine_that_is_interrupted_leaves_no_child_of_a_child() {
 /// A supervisor of our own, over workers that are whatever `text` says.
 fn supervisor(folder: &TempDir, text: &str) -> Supervisor {
     let program = script(folder.path(), text);
-    Supervisor::start(program, "nobody".to_owned(), Audit::none()).expect("threads can be started")
+    Supervisor::start(vec![Recipe::native(program)], "nobody".to_owned(), Audit::none())
+        .expect("threads can be started")
 }
 
 fn spawned(supervisor: &Supervisor, slot: usize) -> u32 {
-    supervisor.order(Order::Spawn { slot, core: 0 });
+    supervisor.order(Order::Spawn { kind: 0, slot, core: 0 });
     let started = wait_for(|| supervisor.notice());
     let Some(Notice::Spawned { pid, .. }) = started else { panic!("no worker: {started:?}") };
     pid

@@ -4,22 +4,19 @@
 //! as a performer's program would. The first sample is found by its index in what the engine recorded, not by
 //! a clock.
 
+use super::engine::{Engine, PATIENCE, message, packet, text};
 use super::machine;
 use super::outcome::{Outcome, Times};
 use crate::config::Settings;
-use crate::osc::parse_reply;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use backline_abi::wake::now_ns;
-use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType, encoder};
+use rosc::{OscBundle, OscPacket, OscTime, OscType, encoder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Chains of four modules that sound in the loaded run: 16 x 4 = 64 modules.
 const CHAINS: usize = 16;
 /// Creates whose first sample is looked up.
@@ -38,9 +35,9 @@ pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
 
 fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Result<Outcome> {
     let wav = folder.join("bench.wav");
-    let engine = Engine::start(settings, &wav)?;
+    let engine = Engine::start(settings, &["--record".as_ref(), wav.as_os_str()], Stdio::inherit())?;
     let workers = engine.workers()?;
-    let private = workers.iter().map(|pid| machine::private_kib(*pid)).max().unwrap_or(0);
+    let private = workers.iter().map(|pid| machine::memory(*pid).private_kib).max().unwrap_or(0);
     let mut figures = vec![
         ("pool warm, ms from exec to ready".to_owned(), engine.ready["warm_ms"].clone()),
         ("private memory of the largest idle worker, KiB".to_owned(), json!(private)),
@@ -74,110 +71,8 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
     Ok(Outcome { bench: "create", settings, times: vec![floor, idle, sounding, first], figures })
 }
 
-/// An engine as a process of its own.
-struct Engine {
-    child: Child,
-    socket: UdpSocket,
-    ready: Value,
-    /// Kept open: what the engine says at its end has somewhere to go.
-    _out: BufReader<ChildStdout>,
-}
-
-impl Engine {
-    fn start(settings: &Settings, wav: &std::path::Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(["run", "--audio", "null", "--listen", "127.0.0.1:0", "--json", "--no-keeper", "--record"])
-            .arg(wav);
-        for (option, value) in [
-            ("--block", settings.block_frames.to_string()),
-            ("--rate", settings.rate_hz.to_string()),
-            ("--workers", settings.workers.to_string()),
-            ("--arena", settings.arena_mib.to_string()),
-        ] {
-            command.args([option, &value]);
-        }
-        if !settings.wants_realtime {
-            command.arg("--no-realtime");
-        }
-        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start backline run")?;
-        let mut out = BufReader::new(child.stdout.take().context("the engine has no standard output")?);
-        let mut line = String::new();
-        while out.read_line(&mut line)? > 0 {
-            let event: Value = serde_json::from_str(&line)?;
-            line.clear();
-            if event["event"] == "ready" {
-                let address = event["osc_udp"].as_str().context("the engine named no address")?;
-                let socket = UdpSocket::bind("127.0.0.1:0")?;
-                socket.connect(address)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Self { child, socket, ready: event, _out: out });
-            }
-        }
-        bail!("the engine ended before it was ready")
-    }
-
-    /// Sends `packet` and returns when `answers` answers have come; any failure is an error.
-    fn ask(&self, packet: &[u8], answers: usize) -> anyhow::Result<u64> {
-        let mut buffer = [0; 65_536];
-        let sent_ns = now_ns();
-        self.socket.send(packet)?;
-        let mut done_ns = 0;
-        for _ in 0..answers {
-            let length = self.socket.recv(&mut buffer).context("the engine did not answer")?;
-            done_ns = now_ns();
-            let reply = parse_reply(&buffer[..length]).context("the engine's answer is no OSC")?;
-            if reply.is_failure() {
-                bail!("the engine refused: {reply:?}");
-            }
-        }
-        Ok(done_ns - sent_ns)
-    }
-
-    fn status(&self) -> anyhow::Result<Value> {
-        self.socket.send(&packet("/status/json", vec![])?)?;
-        let mut buffer = vec![0; 65_536];
-        let length = self.socket.recv(&mut buffer)?;
-        match parse_reply(&buffer[..length]).and_then(|reply| reply.args.into_iter().next()) {
-            Some(crate::command::Arg::Text(text)) => Ok(serde_json::from_str(&text)?),
-            _ => bail!("the engine's status is no text"),
-        }
-    }
-
-    fn workers(&self) -> anyhow::Result<Vec<u64>> {
-        let status = self.status()?;
-        let workers = status["workers"].as_array().context("the status lists no workers")?;
-        Ok(workers.iter().filter_map(|worker| worker["pid"].as_u64()).collect())
-    }
-
-    fn stop(mut self) -> anyhow::Result<()> {
-        self.ask(&packet("/quit", vec![])?, 1)?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // Ended already unless the bench failed half-way.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn message(address: &str, args: Vec<OscType>) -> OscPacket {
-    OscPacket::Message(OscMessage { addr: address.to_owned(), args })
-}
-
-fn packet(address: &str, args: Vec<OscType>) -> anyhow::Result<Vec<u8>> {
-    Ok(encoder::encode(&message(address, args))?)
-}
-
-fn text(word: &str) -> OscType {
-    OscType::String(word.to_owned())
-}
-
-fn creates(engine: &Engine, n: u64, times: &mut Times) -> anyhow::Result<()> {
+/// Creates and frees a module `n` times; times each create to its `/done`.
+pub(super) fn creates(engine: &Engine, n: u64, times: &mut Times) -> anyhow::Result<()> {
     let create = packet("/create", vec![text("vco"), text("benched")])?;
     let free = packet("/free", vec![text("benched")])?;
     for turn in 0..n {

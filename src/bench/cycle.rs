@@ -112,7 +112,7 @@ fn scenes(workers: usize) -> Vec<Scene> {
 }
 
 fn measure(settings: &Settings, scene: Scene, n: u64) -> anyhow::Result<(Times, bool)> {
-    let (mut conductor, mut cycle) = control::start(settings, &mut |_| {})?;
+    let (mut conductor, mut cycle) = control::start(settings, &[], &mut |_| {})?;
     let frames = settings.block_frames as usize;
     let period_ns = settings.block_ns();
     let wants_realtime = settings.wants_realtime;

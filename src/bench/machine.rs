@@ -38,14 +38,23 @@ pub fn page_faults(pid: u64) -> u64 {
     field(7) + field(9)
 }
 
-/// Private memory of process `pid` in KiB, which leaves out shared segments and shared libraries.
-pub fn private_kib(pid: u64) -> u64 {
+/// Memory of a process (proc_pid_smaps(5)).
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// With its share of what it has together with others.
+    pub pss_kib: u64,
+    /// Its own, which leaves out shared segments and shared libraries.
+    pub private_kib: u64,
+}
+
+/// Memory of process `pid`; zeros if there is none.
+pub fn memory(pid: u64) -> Memory {
     let rollup = read(&format!("/proc/{pid}/smaps_rollup"));
     let sum = |name: &str| -> u64 {
         let line = rollup.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     };
-    sum("Private_Clean:") + sum("Private_Dirty:")
+    Memory { pss_kib: sum("Pss:"), private_kib: sum("Private_Clean:") + sum("Private_Dirty:") }
 }
 
 fn read(path: &str) -> String {

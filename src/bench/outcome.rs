@@ -10,21 +10,60 @@ const DIGITS: u8 = 3;
 /// Longest value that is told apart, ns.
 const LONGEST_NS: u64 = 60_000_000_000;
 
+/// What times are told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Microseconds: what happens within a block.
+    Us,
+    /// Milliseconds: what happens to whole processes.
+    Ms,
+}
+
+impl Unit {
+    const fn symbol(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Ms => "ms",
+        }
+    }
+
+    fn of_ns(self, ns: u64) -> f64 {
+        match self {
+            Self::Us => ns as f64 / 1e3,
+            Self::Ms => ns as f64 / 1e6,
+        }
+    }
+
+    /// Decimals in the table; whoever looks at milliseconds looks at microseconds, too.
+    const fn decimals(self) -> usize {
+        match self {
+            Self::Us => 1,
+            Self::Ms => 3,
+        }
+    }
+}
+
 /// A distribution of times, kept in nanoseconds.
 pub struct Times {
     /// What was measured, in words.
     pub name: String,
     /// What it should be at most, as (quantile, us).
     pub goals: Vec<(f64, f64)>,
+    unit: Unit,
     histogram: Histogram<u64>,
 }
 
 impl Times {
-    /// Nothing measured yet.
+    /// Nothing measured yet; to be told in us.
     pub fn new(name: impl Into<String>, goals: &[(f64, f64)]) -> Self {
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
             .expect("bounds and digits are constants in range");
-        Self { name: name.into(), goals: goals.to_vec(), histogram }
+        Self { name: name.into(), goals: goals.to_vec(), unit: Unit::Us, histogram }
+    }
+
+    /// Nothing measured yet; to be told in ms, without a goal.
+    pub fn in_ms(name: impl Into<String>) -> Self {
+        Self { unit: Unit::Ms, ..Self::new(name, &[]) }
     }
 
     /// Adds one time.
@@ -42,22 +81,27 @@ impl Times {
         self.histogram.value_at_quantile(quantile) as f64 / 1e3
     }
 
-    /// With the whole histogram, as (upper bound in us, count).
+    /// The value below which the share `quantile` lies, in the unit in which this is told.
+    fn quantile(&self, quantile: f64) -> f64 {
+        self.unit.of_ns(self.histogram.value_at_quantile(quantile))
+    }
+
+    /// With the whole histogram, as (upper bound, count).
     pub fn to_json(&self) -> Value {
         let buckets: Vec<(f64, u64)> = self
             .histogram
             .iter_recorded()
-            .map(|bucket| (bucket.value_iterated_to() as f64 / 1e3, bucket.count_since_last_iteration()))
+            .map(|bucket| (self.unit.of_ns(bucket.value_iterated_to()), bucket.count_since_last_iteration()))
             .collect();
         json!({
             "name": self.name,
-            "unit": "us",
+            "unit": self.unit.symbol(),
             "n": self.count(),
-            "min": self.histogram.min() as f64 / 1e3,
-            "p50": self.quantile_us(0.5),
-            "p99": self.quantile_us(0.99),
-            "p99.9": self.quantile_us(0.999),
-            "max": self.histogram.max() as f64 / 1e3,
+            "min": self.unit.of_ns(self.histogram.min()),
+            "p50": self.quantile(0.5),
+            "p99": self.quantile(0.99),
+            "p99.9": self.quantile(0.999),
+            "max": self.unit.of_ns(self.histogram.max()),
             "goals": self.goals.iter().map(|(quantile, us)| json!({"quantile": quantile, "us": us})).collect::<Vec<_>>(),
             "histogram": buckets,
         })
@@ -70,7 +114,7 @@ pub struct Outcome {
     pub bench: &'static str,
     /// What it was run with.
     pub settings: Value,
-    /// Distributions.
+    /// Distributions, all told in one unit.
     pub times: Vec<Times>,
     /// Counts and single figures.
     pub figures: Vec<(String, Value)>,
@@ -91,23 +135,25 @@ impl Outcome {
     /// For people.
     pub fn table(&self) -> String {
         let mut text = format!("bench {}  {}\n{}\n\n", self.bench, self.settings, machine::describe());
+        let unit = self.times.first().map_or(Unit::Us, |times| times.unit);
         // Writing to a String does not fail.
-        let _ =
-            writeln!(text, "{:<58} {:>7} {:>8} {:>8} {:>8} {:>8}", "us", "n", "p50", "p99", "p99.9", "max");
+        let _ = writeln!(
+            text,
+            "{:<58} {:>7} {:>8} {:>8} {:>8} {:>8}",
+            unit.symbol(),
+            "n",
+            "p50",
+            "p99",
+            "p99.9",
+            "max"
+        );
         for times in &self.times {
-            let at = |quantile| times.quantile_us(quantile);
-            let _ = write!(
-                text,
-                "{:<58} {:>7} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
-                times.name,
-                times.count(),
-                at(0.5),
-                at(0.99),
-                at(0.999),
-                at(1.0)
-            );
+            let _ = write!(text, "{:<58} {:>7}", times.name, times.count());
+            for quantile in [0.5, 0.99, 0.999, 1.0] {
+                let _ = write!(text, " {:>8.*}", unit.decimals(), times.quantile(quantile));
+            }
             for (quantile, us) in &times.goals {
-                let verdict = if at(*quantile) <= *us { "met" } else { "MISSED" };
+                let verdict = if times.quantile_us(*quantile) <= *us { "met" } else { "MISSED" };
                 let _ = write!(text, "  p{} <= {us}: {verdict}", quantile * 100.0);
             }
             text.push('\n');

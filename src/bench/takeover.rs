@@ -41,7 +41,7 @@ const REPLAY_GOAL: [(f64, f64); 1] = [(0.5, 120.0)];
 /// Kills `n` workers, one after another.
 pub fn run(settings: &Settings, n: u64) -> anyhow::Result<Outcome> {
     let commands = patch();
-    let (mut conductor, cycle) = control::start(settings, &mut |_| {})?;
+    let (mut conductor, cycle) = control::start(settings, &[], &mut |_| {})?;
     perform(&mut conductor, &commands)?;
     let stop = Arc::new(AtomicBool::new(false));
     let audio = start_audio(settings, cycle, conductor.report().clone(), stop.clone())?;

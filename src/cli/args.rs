@@ -2,10 +2,16 @@
 //!
 //! Ranges of settings are checked by `config`, with those of files, so that there is one text for each mistake.
 
+mod bench;
+mod kinds;
+
+pub use bench::{BenchArgs, BenchQuestion};
+pub use kinds::KindArgs;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::layer::Raw;
 use crate::config::{Key, Layer, parse_address};
@@ -53,7 +59,7 @@ pub enum Verb {
     /// Show module types: ports, parameters with unit, range and default, price, exactness
     Modules(ModulesArgs),
     /// Measure this machine: how long a create takes, how long a block takes
-    #[command(after_help = BENCH_EXAMPLES)]
+    #[command(after_help = bench::EXAMPLES)]
     Bench(BenchArgs),
     /// Show what this machine lacks for a set, each with the line that mends it
     Doctor(DoctorArgs),
@@ -122,6 +128,9 @@ pub struct EngineArgs {
     /// Ask for no real-time priority and no locked memory
     #[arg(long)]
     pub no_realtime: bool,
+    /// Workers that are not ours.
+    #[command(flatten)]
+    pub kinds: KindArgs,
     /// Print every setting with its unit and origin, and exit
     #[arg(long)]
     pub print_config: bool,
@@ -132,7 +141,8 @@ pub struct EngineArgs {
 
 impl EngineArgs {
     fn layer(&self) -> Layer {
-        Layer::default()
+        self.kinds
+            .layer(Layer::default())
             .option(Key::Rate, self.rate.map(Raw::Whole))
             .option(Key::Block, self.block.map(Raw::Whole))
             .option(Key::Workers, self.workers.map(Raw::Whole))
@@ -324,55 +334,6 @@ pub struct ModulesArgs {
     /// Print JSON lines, one a type
     #[arg(long)]
     pub json: bool,
-}
-
-const BENCH_EXAMPLES: &str = "\
-Examples:
-  backline bench create --n 1000
-  backline bench cycle --block 64 --json cycle.json";
-
-/// `backline bench`
-#[derive(Debug, Clone, Args)]
-pub struct BenchArgs {
-    /// What to measure
-    pub question: BenchQuestion,
-    /// Print JSON, or write it to FILE
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    pub json: Option<Option<PathBuf>>,
-    /// How often to measure, 1 to 10000000
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub n: Option<u64>,
-    /// Sample rate in Hz, 8000 to 192000 [default: 48000]
-    #[arg(long, value_name = "HZ")]
-    pub rate: Option<i64>,
-    /// Frames in a block, 16 to 1024 [default: 128]
-    #[arg(long, value_name = "FRAMES")]
-    pub block: Option<i64>,
-    /// Native worker processes, 1 to 64 [default: 2 x cores]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<i64>,
-    /// Ask for no real-time priority and no locked memory
-    #[arg(long)]
-    pub no_realtime: bool,
-}
-
-impl BenchArgs {
-    /// What the command line says of the settings.
-    pub fn layer(&self) -> Layer {
-        let Self { rate, block, workers, no_realtime, .. } = *self;
-        EngineArgs { rate, block, workers, no_realtime, ..EngineArgs::default() }.layer()
-    }
-}
-
-/// What `backline bench` measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BenchQuestion {
-    /// From the datagram of a create to its reply, and to the first sample
-    Create,
-    /// How long a block takes, and how many are late
-    Cycle,
-    /// How soon a killed worker's modules play elsewhere, and whether a sample differs
-    Takeover,
 }
 
 /// `backline doctor`

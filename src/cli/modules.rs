@@ -2,62 +2,64 @@
 
 use std::io::Write;
 
-use backline_dsp::catalogue::{self, CATALOGUE, Entry};
-use backline_dsp::module::{MAX_CHANNELS, Modulation, ModuleType, Param, Port};
+use backline_dsp::module::{Modulation, Param, Port};
 use serde_json::json;
 
 use super::args::ModulesArgs;
 use super::exit::Exit;
 use super::send::as_written;
-use crate::nearest::{hint, shown};
+use crate::catalogue::{self, TypeRow};
+use crate::nearest::shown;
 
 mod price;
 
 use price::price_ns;
 
-/// Our own modules are taken over without a changed sample; what keeps its state to itself is not.
-const IS_EXACT: bool = true;
-
 /// Prints the panels.
 pub fn run(args: &ModulesArgs) -> anyhow::Result<Exit> {
-    let entries: Vec<&Entry> = match &args.type_name {
-        None => CATALOGUE.iter().collect(),
+    let rows = match &args.type_name {
+        None => catalogue::all(),
         Some(name) => match catalogue::find(name) {
-            Some((_, entry)) => vec![entry],
+            Some(row) => vec![row],
             None => {
-                let hint = hint(name, CATALOGUE.iter().map(|entry| entry.panel.name));
+                let hint = catalogue::hint_for(name);
                 eprintln!("backline: there is no module type '{}'{hint}", shown(name));
                 return Ok(Exit::Failure);
             }
         },
     };
     let mut out = std::io::stdout().lock();
-    for entry in entries {
-        let price_ns = price_ns(entry);
+    for row in rows {
+        let price_ns = row.entry.map(price_ns);
         if args.json {
-            writeln!(out, "{}", as_json(&entry.panel, price_ns))?;
+            writeln!(out, "{}", as_json(row, price_ns))?;
         } else {
-            writeln!(out, "{}", as_text(&entry.panel, price_ns))?;
+            writeln!(out, "{}", as_text(row, price_ns))?;
         }
     }
     Ok(Exit::Success)
 }
 
-fn as_json(panel: &ModuleType, price_ns: f64) -> serde_json::Value {
+fn as_json(row: &TypeRow, price_ns: Option<f64>) -> serde_json::Value {
+    let panel = row.panel;
+    let price = price_ns.map(
+        |ns| json!({"ns_per_frame": (ns * 100.0).round() / 100.0, "channels": 1, "measured": "here and now"}),
+    );
     let ports = |ports: &[Port]| -> Vec<_> {
         ports.iter().map(|port| json!({"name": port.name, "summary": port.summary})).collect()
     };
     json!({
         "type": panel.name,
         "summary": panel.summary,
-        "exact": IS_EXACT,
+        "exact": row.is_exact,
         "gated": panel.is_gated,
         "sink": panel.is_sink,
-        "max_channels": MAX_CHANNELS,
+        "max_channels": row.most_channels,
+        "origin": row.origin,
         "inputs": ports(panel.inputs),
         "outputs": ports(panel.outputs),
         "params": panel.params.iter().map(param_as_json).collect::<Vec<_>>(),
-        "price": {"ns_per_frame": (price_ns * 100.0).round() / 100.0, "channels": 1, "measured": "here and now"},
+        "price": price,
     })
 }
 
@@ -78,13 +80,15 @@ fn param_as_json(param: &Param) -> serde_json::Value {
     })
 }
 
-fn as_text(panel: &ModuleType, price_ns: f64) -> String {
+fn as_text(row: &TypeRow, price_ns: Option<f64>) -> String {
+    let panel = row.panel;
     let mut text = format!("{}: {}\n", panel.name, panel.summary);
     let gate = if panel.is_gated { "yes" } else { "no" };
-    let exact = if IS_EXACT { "yes" } else { "no" };
-    text += &format!(
-        "  exact={exact} gate={gate} price={price_ns:.1} ns a frame (one channel, measured here and now)\n"
-    );
+    let exact = if row.is_exact { "yes" } else { "no" };
+    let price = price_ns.map_or("measured when its workers warm up".to_owned(), |price_ns| {
+        format!("{price_ns:.1} ns a frame (one channel, measured here and now)")
+    });
+    text += &format!("  exact={exact} gate={gate} price={price}\n");
     for (kind, ports) in [("in", panel.inputs), ("out", panel.outputs)] {
         for port in ports {
             text += &format!("  {kind:<5}  {:<10} {}\n", port.name, port.summary);

@@ -3,7 +3,8 @@
 
 use super::args::RenderArgs;
 use super::exit::Exit;
-use super::run::{load, print_config, read_patch};
+use super::run::{load, print_config};
+use super::set::Set;
 use super::warmth::Warmth;
 use crate::command::{Command, Due, Request};
 use crate::config::{self, Settings};
@@ -11,6 +12,8 @@ use crate::control;
 use crate::control::chaos::{Chaos, Injected};
 use crate::control::in_process::InProcess;
 use crate::control::offline::{self, Cue, Cues};
+use crate::kinds::Kind;
+use crate::kinds::find::find;
 use crate::osc::score;
 use crate::output::wav::{SampleHash, WavFiles, WavShape};
 use crate::patch::file::PatchFile;
@@ -23,23 +26,26 @@ use std::time::Instant;
 
 /// Renders and says what it rendered.
 pub fn run(args: &RenderArgs) -> anyhow::Result<Exit> {
-    let (text, patch) = read_patch(&args.patch)?;
-    let resolved = config::load(args.layer(), Some((&args.patch, &text)), args.engine.config.as_deref())?;
+    let set = Set::read(&args.patch)?;
+    let resolved = config::load(args.layer(), Some((set.path(), &set.text)), args.engine.config.as_deref())?;
     if args.engine.print_config {
         print_config(&resolved, args.engine.json);
         return Ok(Exit::Success);
     }
     resolved.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
     let settings = resolved.settings;
+    // The reference has our own modules only.
+    let kinds = if args.in_process { Vec::new() } else { find(&settings)? };
+    set.check(&kinds)?;
     let cues = cues(args, &settings)?;
     let total_frames = (args.seconds * f64::from(settings.rate_hz)).round().max(1.0) as u64;
     let mut out = Out::create(args, &settings, total_frames)?;
     let started = Instant::now();
     let toll = if args.in_process {
-        in_process(&settings, &patch, cues, total_frames, &mut out)?;
+        in_process(&settings, &set.content()?, cues, total_frames, &mut out)?;
         Toll::default()
     } else {
-        by_workers(args, &settings, &patch, cues, total_frames, &mut out)?
+        by_workers(args, &settings, &kinds, set, cues, total_frames, &mut out)?
     };
     out.finish(args, toll, started.elapsed().as_secs_f64())
 }
@@ -66,16 +72,18 @@ fn cues(args: &RenderArgs, settings: &Settings) -> anyhow::Result<Cues> {
 fn by_workers(
     args: &RenderArgs,
     settings: &Settings,
-    patch: &PatchFile,
+    kinds: &[Kind],
+    set: Set,
     cues: Cues,
     total_frames: u64,
     out: &mut Out,
 ) -> anyhow::Result<Toll> {
     let mut chaos = args.engine.chaos.clone().map(Chaos::start).transpose()?;
     let mut warmth = Warmth::new(args.engine.json);
-    let (mut conductor, mut cycle) = control::start(settings, &mut |progress| warmth.show(progress))?;
+    let (mut conductor, mut cycle) = control::start(settings, kinds, &mut |progress| warmth.show(progress))?;
+    conductor.await_kinds(&mut |news| news.iter().for_each(|event| warmth.show_news(event)));
     warmth.finish();
-    load(&mut conductor, patch)?;
+    load(&mut conductor, &set.content()?)?;
     let harm = chaos.as_mut();
     offline::render(&mut conductor, &mut cycle, cues, total_frames, harm, |block| out.listen(block))?;
     Ok(Toll {

@@ -5,7 +5,9 @@
 use super::args::RunArgs;
 use super::exit::Exit;
 use super::keep::keep;
+use super::news;
 use super::recover::Recovery;
+use super::set::Set;
 use super::signals::Stop;
 use super::warmth::Warmth;
 use crate::config::{self, Resolved, Settings};
@@ -15,6 +17,8 @@ use crate::control::files::Files;
 use crate::control::filework::FileWork;
 use crate::control::serve::Server;
 use crate::control::{self, Conductor};
+use crate::kinds::Kind;
+use crate::kinds::find::find;
 use crate::osc::Listener;
 use crate::output::clock::{self, Opened};
 use crate::output::record::{Recorder, Recording};
@@ -26,34 +30,39 @@ use backline_abi::wake::now_ns;
 use serde_json::json;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// A patch file: its text and its content.
-type ReadPatch = (String, file::PatchFile);
 
 /// Runs an engine, and its keeper, until it is told to stop.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let is_restart = args.kept.as_ref().is_some_and(|kept| kept.restarts > 0);
-    let patch = match args.patch.as_deref().map(read_patch).transpose() {
-        // The journal has what came of it.
+    // The journal has what came of it.
+    let not_needed = |refusal: anyhow::Error| tracing::warn!("{refusal:#}; the engine goes on without it");
+    let mut set = match args.patch.as_deref().map(Set::read).transpose() {
         Err(refusal) if is_restart => {
-            tracing::warn!("{refusal:#}; the engine goes on without it");
+            not_needed(refusal);
             None
         }
-        patch => patch?,
+        set => set?,
     };
-    let of_patch = args.patch.as_deref().zip(patch.as_ref().map(|(text, _)| text.as_str()));
+    let of_patch = set.as_ref().map(|set| (set.path(), set.text.as_str()));
     let resolved = config::load(args.layer(), of_patch, args.engine.config.as_deref())?;
     if args.engine.print_config {
         print_config(&resolved, args.engine.json);
         return Ok(Exit::Success);
     }
+    let kinds = find(&resolved.settings)?;
+    match set.as_ref().map_or(Ok(()), |set| set.check(&kinds)) {
+        Err(refusal) if is_restart => {
+            not_needed(refusal);
+            set = None;
+        }
+        checked => checked?,
+    }
     if args.kept.is_none() && !args.no_keeper {
         return keep(&resolved.settings);
     }
     resolved.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
-    let play = || play(args, patch, resolved.settings);
+    let play = || play(args, set, &kinds, resolved.settings);
     if args.no_keeper {
         return play();
     }
@@ -62,7 +71,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 /// The engine, from the first thing that can be refused to the last sample.
-fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> anyhow::Result<Exit> {
+fn play(args: &RunArgs, set: Option<Set>, kinds: &[Kind], mut settings: Settings) -> anyhow::Result<Exit> {
     let stop = Stop::on_signals()?;
     let _lock = settings.session.as_deref().map(SessionLock::take).transpose()?;
     // What can be refused is refused before the pool is warmed.
@@ -75,17 +84,25 @@ fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> any
     let (input, recorder) = recording.unzip();
 
     let mut warmth = Warmth::new(args.engine.json);
-    let (mut conductor, cycle) = control::start(&settings, &mut |progress| warmth.show(progress))?;
+    let (mut conductor, cycle) = control::start(&settings, kinds, &mut |progress| warmth.show(progress))?;
     let warm_ms = warmth.warm_ms();
+    let mut news = Vec::new();
+    if recovery.is_due() || set.as_ref().is_some_and(Set::is_waiting) {
+        conductor.await_kinds(&mut |more| {
+            more.iter().for_each(|event| warmth.show_news(event));
+            news.extend(more);
+        });
+    }
     warmth.finish();
     let (handle, tap) = tap::tap(input);
     let work = FileWork::start(settings.patches.as_deref(), settings.recordings.as_deref()).context(
         "cannot start the threads that work on files; is the limit on processes reached (ulimit -u)?",
     )?;
     conductor.open_files(Files::new(work, handle, recorder.as_ref().map(Recorder::gauge)));
-    match patch {
+    match set {
         _ if recovery.is_due() => recovery.replay(&mut conductor),
-        Some((_, file)) => {
+        Some(set) => {
+            let file = set.content()?;
             load(&mut conductor, &file)?;
             conductor.came_from(file);
         }
@@ -96,9 +113,10 @@ fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> any
     // From here on nothing is refused any more, so what ends without saying so is a crash.
     recovery.begin_journal(&mut conductor, address);
     announce(&conductor, &opened, &address.to_string(), warm_ms, args.engine.json);
+    news::say(&news, args.engine.json);
 
     let mut chaos = args.engine.chaos.clone().map(Chaos::start).transpose()?;
-    serve(&mut conductor, listener, &mut opened, &settings, &stop, chaos.as_mut());
+    serve(&mut conductor, listener, &mut opened, &settings, &stop, args.engine.json, chaos.as_mut());
     opened.playing.stop();
     conductor.session.close(settings.session.is_some());
     if let Some(chaos) = chaos {
@@ -113,14 +131,6 @@ fn play(args: &RunArgs, patch: Option<ReadPatch>, mut settings: Settings) -> any
         say_recorded(&recording, args.engine.json);
     }
     Ok(stop.exit())
-}
-
-/// Text and content of a patch file.
-pub(super) fn read_patch(path: &Path) -> anyhow::Result<ReadPatch> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read the patch {}", path.display()))?;
-    let patch = file::load(&text).with_context(|| format!("{} was not loaded", path.display()))?;
-    Ok((text, patch))
 }
 
 pub(super) fn print_config(resolved: &Resolved, is_json: bool) {
@@ -177,11 +187,13 @@ fn serve(
     opened: &mut Opened,
     settings: &Settings,
     stop: &Stop,
+    is_json: bool,
     mut chaos: Option<&mut Chaos>,
 ) {
     let mut server = Server::new(listener, settings);
     while !stop.is_asked() && !conductor.is_quitting() {
         server.turn(conductor);
+        news::say(&conductor.take_news(), is_json);
         if let Some(chaos) = &mut chaos {
             chaos.strike_live(conductor);
         }

@@ -45,6 +45,13 @@ impl Warmth {
         self.bar.set_message(slowest.copied().unwrap_or("ready").to_owned());
     }
 
+    /// Something about a kind of worker that is not ours.
+    pub fn show_news(&self, event: &serde_json::Value) {
+        if let Some(words) = super::news::in_words(event) {
+            self.bar.set_message(words);
+        }
+    }
+
     /// Milliseconds since the start.
     pub fn warm_ms(&self) -> f64 {
         self.started.elapsed().as_secs_f64() * 1e3

@@ -1,5 +1,7 @@
 //! The table of settings: names, units, ranges, and where each lives in [`Settings`].
 
+mod kinds;
+
 use super::Settings;
 use super::layer::Raw;
 use super::value::{
@@ -70,6 +72,14 @@ pub enum Key {
     MemoryHard,
     /// Whether nobody is replaced who plays well.
     FreezeRecycling,
+    /// Folders with kinds of worker.
+    Kinds,
+    /// Files and folders with Python classes.
+    Modules,
+    /// Plug-ins to preload.
+    Plugins,
+    /// Python interpreter.
+    Python,
 }
 
 /// One row.
@@ -138,7 +148,7 @@ impl Setting {
 }
 
 /// Every setting, in the order of [`Key`] and of `--print-config`.
-pub static SETTINGS: [Setting; 29] = [
+pub static SETTINGS: [Setting; 33] = [
     Setting {
         key: Key::Audio,
         name: "audio",
@@ -408,6 +418,10 @@ pub static SETTINGS: [Setting; 29] = [
         put: |settings, raw| replace(&mut settings.recycling.is_frozen, truth(raw)),
         show: |settings| settings.recycling.is_frozen.to_string(),
     },
+    kinds::KINDS,
+    kinds::MODULES,
+    kinds::PLUGINS,
+    kinds::PYTHON,
 ];
 
 /// A limit of 1..=`most`; whose it is has to be said beside it.

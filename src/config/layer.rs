@@ -1,5 +1,6 @@
 //! One source of settings: the command line, or a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item, Table, Value};
@@ -52,6 +53,10 @@ pub struct Layer {
     pub(super) given: Vec<Given>,
     /// What was passed over, in words for the log.
     pub(super) notices: Vec<String>,
+    /// `[kind.NAME]`, which stands instead of parts of a manifest.
+    pub(super) kind_changes: BTreeMap<String, toml::Table>,
+    /// `[routes]`.
+    pub(super) routes: BTreeMap<String, String>,
 }
 
 impl Layer {
@@ -69,12 +74,47 @@ impl Layer {
         for (name, item) in document.as_table() {
             let path = path.display().to_string();
             let origin = Origin::File { path, line: line_of(text, document.as_table(), name) };
+            if let Some(wanted) = layer.take_table(name, item) {
+                if !wanted.is_empty() {
+                    let (key, value) = (if name == "kind" { "kind" } else { "routes" }, shown(name));
+                    let wanted = wanted.to_owned();
+                    return Err(ConfigError::BadValue { key, value, origin, wanted });
+                }
+                continue;
+            }
             let Some(key) = Key::of_name(name) else {
                 return Err(ConfigError::UnknownKey { name: shown(name), hint: key_hint(name), origin });
             };
             layer.given.push(Given { key, raw: raw(item), origin });
         }
         Ok(layer)
+    }
+
+    /// Takes the tables that are no settings of the engine. `None` if it is something else; what is wanted if it is not that.
+    fn take_table(&mut self, name: &str, item: &Item) -> Option<&'static str> {
+        let table = || item.to_string().parse::<toml::Table>().ok().filter(|_| item.is_table());
+        match name {
+            "kind" => {
+                let wanted = "tables such as [kind.python], with keys of a worker.toml";
+                let Some(kinds) = item.as_table() else { return Some(wanted) };
+                for (kind, changes) in kinds {
+                    let Some(changes) = changes.as_table().and_then(|it| it.to_string().parse().ok()) else {
+                        return Some(wanted);
+                    };
+                    self.kind_changes.insert(kind.to_owned(), changes);
+                }
+                Some("")
+            }
+            "routes" => {
+                let wanted = "names of module types with names of kinds, such as my_filter = \"python\"";
+                for (type_name, kind) in table()? {
+                    let toml::Value::String(kind) = kind else { return Some(wanted) };
+                    self.routes.insert(type_name, kind);
+                }
+                Some("")
+            }
+            _ => None,
+        }
     }
 
     /// The `[settings]` of a patch file. Keys nobody knows are passed over, with a notice.

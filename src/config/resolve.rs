@@ -43,6 +43,14 @@ impl std::fmt::Display for Resolved {
             let value = format!("{} {}", (setting.show)(&self.settings), setting.unit);
             writeln!(f, "{:<22} {:<24} {origin}", setting.name, value.trim_end())?;
         }
+        for (kind, changes) in &self.settings.kind_changes {
+            for (key, value) in changes {
+                writeln!(f, "{:<22} {value:<24} settings file", format!("kind.{kind}.{key}"))?;
+            }
+        }
+        for (type_name, kind) in &self.settings.routes {
+            writeln!(f, "{:<22} {kind:<24} settings file", format!("routes.{type_name}"))?;
+        }
         Ok(())
     }
 }
@@ -96,6 +104,10 @@ pub fn resolve(layers: &[Layer]) -> Result<Resolved, ConfigError> {
             });
         }
         origins[given.key as usize] = given.origin.clone();
+    }
+    for layer in layers.iter().rev() {
+        settings.kind_changes.extend(layer.kind_changes.clone());
+        settings.routes.extend(layer.routes.clone());
     }
     let notices = layers.iter().flat_map(|layer| layer.notices.clone()).collect();
     let resolved = Resolved { settings, notices, origins };

@@ -38,6 +38,29 @@ pub(super) fn path(raw: &Raw) -> Option<PathBuf> {
     }
 }
 
+/// Several paths, or one.
+pub(super) fn paths(raw: &Raw) -> Option<Vec<PathBuf>> {
+    match raw {
+        Raw::List(list) => Some(list.iter().map(PathBuf::from).collect()),
+        one => path(one).map(|path| vec![path]),
+    }
+}
+
+/// Several texts, or one.
+pub(super) fn texts(raw: &Raw) -> Option<Vec<String>> {
+    match raw {
+        Raw::List(list) => Some(list.clone()),
+        one => text(one).map(|text| vec![text]),
+    }
+}
+
+pub(super) fn shown_list<T>(list: &[T], show: impl Fn(&T) -> String) -> String {
+    if list.is_empty() {
+        return "(none)".to_owned();
+    }
+    list.iter().map(show).collect::<Vec<_>>().join(" ")
+}
+
 pub(super) fn shown_folder(folder: Option<&Path>) -> String {
     folder.map_or_else(|| "(none: HOME is not set)".to_owned(), |folder| folder.display().to_string())
 }

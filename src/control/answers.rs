@@ -2,13 +2,12 @@
 
 use super::Conductor;
 use super::apply::Refused;
+use crate::catalogue;
 use crate::command::{Arg, Command, Reply};
-use crate::nearest;
 use crate::pool::warmup::stage_name;
 use crate::supervise::lifecycle::State;
 use crate::supervise::recycle::memory_bytes;
 use backline_abi::layout::rights_bits;
-use backline_dsp::catalogue::{self, CATALOGUE};
 use backline_dsp::module::ModuleType;
 use serde_json::json;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -79,8 +78,17 @@ impl Conductor {
             "bypassed": self.bypassed_json(),
             "recycling": self.recycling.to_json(),
             "cores": self.homing.to_json(),
+            "kinds": self.kinds_json(),
+            "complaints": self.complaints_json(),
+            "inexact": self.inexact(),
             "workers": self.workers_json(),
         })
+    }
+
+    /// Modules that another worker cannot go on with bit by bit.
+    fn inexact(&self) -> Vec<&str> {
+        let modules = self.patch.modules().iter().filter(|module| !module.row.is_exact);
+        modules.map(|module| module.id.as_str()).collect()
     }
 
     fn audio_json(&self) -> serde_json::Value {
@@ -197,6 +205,7 @@ impl Conductor {
         ids.sort_unstable();
         json!({
             "slot": slot,
+            "kind": self.kind_name(entry.kind),
             "pid": entry.pid,
             "core": entry.core,
             "state": entry.state.name(),
@@ -232,13 +241,12 @@ impl Conductor {
 
     fn schema(&self, wanted: Option<&str>) -> Vec<Reply> {
         let Some(name) = wanted else {
-            return CATALOGUE.iter().map(|entry| schema_of(&entry.panel)).collect();
+            return catalogue::all().iter().map(|row| schema_of(row.panel)).collect();
         };
         match catalogue::find(name) {
-            Some((_, entry)) => vec![schema_of(&entry.panel)],
+            Some(row) => vec![schema_of(row.panel)],
             None => {
-                let names = CATALOGUE.iter().map(|entry| entry.panel.name);
-                let refused = Refused::UnknownType(name.to_owned(), nearest::hint(name, names));
+                let refused = Refused::UnknownType(name.to_owned(), catalogue::hint_for(name));
                 vec![Reply::fail("/schema", refused, None)]
             }
         }

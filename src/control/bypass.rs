@@ -2,6 +2,7 @@
 //! block and stay there, everybody else plays on. Freeing such a module and creating it anew tries it again.
 
 use super::Conductor;
+use crate::catalogue;
 use crate::supervise::blame::Verdict;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -20,14 +21,14 @@ impl Conductor {
         if let (Some(culprit), Some(poison)) = (verdict.blamed, verdict.poisoned) {
             self.bypass(culprit.instance, poison.words());
         }
-        if let Some(type_index) = verdict.given_up_type {
-            let of_type = self.cells.iter().filter(|placed| placed.record.type_index == type_index);
+        if let Some(type_key) = verdict.given_up_type {
+            let of_type = self.cells.iter().filter(|placed| catalogue::key_of(&placed.record) == type_key);
             let instances: Vec<u32> = of_type.map(|placed| placed.record.instance).collect();
             instances.into_iter().for_each(|instance| self.bypass(instance, TYPE_GIVEN_UP));
         }
     }
 
-    fn bypass(&mut self, instance: u32, why: &'static str) {
+    pub(super) fn bypass(&mut self, instance: u32, why: &'static str) {
         let Some(placed) = self.cells.get(instance) else { return };
         // Relaxed: in which block the fade begins is all the same.
         self.rig().control().bypassed[placed.cell as usize].store(instance, Relaxed);
@@ -41,6 +42,7 @@ impl Conductor {
     pub(super) fn forget_bypass(&mut self, instance: u32) {
         self.bypassed.0.remove(&instance);
         self.pool.blame().forget(instance);
+        self.forget_complaints(instance);
     }
 
     /// Instances that are bypassed, with the reason.

@@ -8,8 +8,6 @@ use crate::pool::memory::{ArenaFull, ArenaMap};
 use backline_abi::commit::next_block;
 use backline_abi::layout::{MAX_MODULES, ModuleMemory};
 use backline_abi::plan::ModuleRecord;
-use backline_dsp::catalogue::CATALOGUE;
-use backline_dsp::module::Setup;
 use std::collections::HashMap;
 
 /// One module that is set up in a worker.
@@ -153,20 +151,5 @@ impl Cells {
 }
 
 fn record_of(module: &PatchModule, rate_hz: f32) -> ModuleRecord {
-    let entry = &CATALOGUE[module.type_index];
-    let channels = entry.channels(module.channels);
-    let setup = Setup { rate_hz, channels, identity: module.identity, params: module.values() };
-    ModuleRecord {
-        instance: module.instance,
-        type_index: module.type_index as u32,
-        channels: channels as u32,
-        identity: module.identity,
-        memory_start: 0,
-        state_words: entry.state_words as u32,
-        line_words: (entry.line_samples)(&setup) as u32,
-        output_planes: entry.output_planes(channels) as u32,
-        params: module.params,
-        input_ports: entry.panel.inputs.len() as u32,
-        reserved: [0; 7],
-    }
+    module.row.record(module.instance, module.channels, module.identity, module.params, rate_hz)
 }

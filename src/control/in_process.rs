@@ -14,7 +14,7 @@ use crate::patch::order::{Order, Ordered, order};
 use crate::patch::{EditError, Limits, Patch, PatchModule};
 use backline_abi::cable::add_cable;
 use backline_abi::layout::ModuleMemory;
-use backline_dsp::catalogue::{CATALOGUE, Entry};
+use backline_dsp::catalogue::Entry;
 use backline_dsp::line::Line;
 use backline_dsp::module::{Happening, Input, MAX_PARAMS, MAX_PORTS, Setup};
 use backline_dsp::play::Block;
@@ -39,7 +39,7 @@ struct Local {
 
 impl Local {
     fn new(module: &PatchModule, rate_hz: f32, block_frames: usize) -> Self {
-        let entry = &CATALOGUE[module.type_index];
+        let entry = module.row.entry.expect("only our own types are taken");
         let channels = entry.channels(module.channels);
         let setup = Setup { rate_hz, channels, identity: module.identity, params: module.values() };
         let mut state = vec![0; entry.state_words];

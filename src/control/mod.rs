@@ -3,7 +3,7 @@
 //!
 //! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
 //! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole
-//! workers), [`homing`] (and go back), [`bypass`] (modules that break them), [`cells`] (where everything is),
+//! workers), [`homing`] (and go back), [`kinds`] (workers that are not ours), [`bypass`] (modules that break them), [`complaints`] (or cannot render), [`cells`] (where everything is),
 //! [`quota`] (who may have how much), [`files`] and [`filework`] (patches and recordings by name), [`answers`]
 //! (status, list, schema), [`serve`] (the loop over the network), [`held`] (what waits for a file), [`notify`]
 //! (who is told what happens), [`offline`] (the loop of a render), [`chaos`] (faults on purpose).
@@ -13,11 +13,13 @@ pub mod apply;
 pub mod bypass;
 pub mod cells;
 pub mod chaos;
+pub mod complaints;
 pub mod files;
 pub mod filework;
 pub mod held;
 pub mod homing;
 pub mod in_process;
+pub mod kinds;
 pub mod moves;
 pub mod notify;
 pub mod offline;
@@ -32,8 +34,10 @@ use crate::config::Settings;
 use crate::cycle::Cycle;
 use crate::cycle::events::{EventSender, TimedEvent, events};
 use crate::cycle::handoff::{Outbox, handoff};
+use crate::kinds::Kind;
 use crate::patch::Patch;
 use crate::pool::Pool;
+use crate::pool::kinds::slots_of;
 use crate::pool::rig::{Rig, RigSpec};
 use crate::pool::warmup::{Progress, StartError};
 use crate::rt::report::AudioReport;
@@ -88,24 +92,28 @@ pub struct Conductor {
     recycling: recycle::Recycling,
     bypassed: bypass::Bypassed,
     homing: homing::Homing,
+    kinds: kinds::Kinds,
+    complaints: complaints::Complaints,
 }
 
-/// Fills the pool and makes both ends of an engine: control's and the audio thread's.
+/// Fills the pool, has the `others` kinds of worker opened, and makes both ends of an engine: control's and the audio thread's.
 pub fn start(
     settings: &Settings,
+    others: &[Kind],
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(Conductor, Cycle), StartError> {
     let spec = RigSpec {
         rate_hz: settings.rate_hz,
         block_frames: settings.block_frames,
         slots: settings.workers,
-        spares: usize::from(settings.workers < MAX_SLOTS),
+        spares: usize::from(settings.workers + slots_of(others).len() < MAX_SLOTS),
+        others: slots_of(others).len(),
         arena_bytes: settings.arena_mib as usize * 1024 * 1024,
         wants_realtime: settings.wants_realtime,
     };
     let in_state_folder = || Some(audit::usual_path(&state_folder()?, settings.session.as_deref()));
     let path = settings.audit.clone().or_else(in_state_folder);
-    let pool = Pool::start(&spec, Audit::start(path), progress)?;
+    let pool = Pool::start(&spec, others, Audit::start(path), progress)?;
     if settings.wants_realtime
         && let Err(cause) = backline_abi::rights::lock_memory()
     {
@@ -143,8 +151,11 @@ pub fn start(
         recycling: recycle::Recycling::new(settings.recycling),
         bypassed: bypass::Bypassed::default(),
         homing: homing::Homing::default(),
+        kinds: kinds::Kinds::new(others, &settings.routes),
+        complaints: complaints::Complaints::default(),
     };
     conductor.keep_books();
+    conductor.open_kinds();
     Ok((conductor, cycle))
 }
 

@@ -22,6 +22,8 @@ impl Conductor {
             self.carry_out(&death.verdict);
         }
         self.keep_books();
+        self.tend_kinds();
+        self.hear_complaints();
         self.tend_homing();
         self.tend_recycling();
         !dead.is_empty()
@@ -68,7 +70,7 @@ impl Conductor {
         let mut usable = 0_u64;
         for (slot, entry) in self.pool.slots().iter().enumerate() {
             if entry.state.is_usable() && entry.pid != 0 {
-                board.note(slot, entry.pid, entry.core, entry.load_ns);
+                board.note(slot, entry.kind, entry.pid, entry.core, entry.load_ns);
                 usable |= 1 << slot;
             }
         }
@@ -109,6 +111,10 @@ impl Conductor {
         for mover in [target, source] {
             let near = self.slots_near(&self.patch, mover);
             let (1, Some(placed)) = (near.len(), self.cells.get(mover).copied()) else { continue };
+            // One that keeps its state to itself would lose it.
+            if !self.is_exact(mover) {
+                continue;
+            }
             let from = self.location_of(&placed);
             if let Some(to) = self.nearer(from.slot as usize, placed.price_ns, &near) {
                 self.takeover.ask(Request::Module { cell: placed.cell, from, to });
@@ -116,6 +122,17 @@ impl Conductor {
                 return;
             }
         }
+    }
+
+    /// Whether another worker goes on with a module bit by bit.
+    pub(super) fn is_exact(&self, instance: u32) -> bool {
+        self.patch.by_instance(instance).is_some_and(|module| module.row.is_exact)
+    }
+
+    /// Whether the worker in `slot` could leave without being heard.
+    pub(super) fn leaves_unheard(&self, slot: usize) -> bool {
+        let mut here = self.cells.iter().filter(|placed| self.location_of(placed).slot as usize == slot);
+        here.all(|placed| self.is_exact(placed.record.instance))
     }
 
     /// Slots of the modules that `instance` is patched to.
@@ -133,7 +150,7 @@ impl Conductor {
         {
             return None;
         }
-        let chosen = self.pool.choose(price_ns, near).ok()?;
+        let chosen = self.pool.choose(self.pool.slots()[slot].kind, price_ns, near).ok()?;
         near.iter().any(|other| core_of(*other) == core_of(chosen)).then_some(chosen)
     }
 }

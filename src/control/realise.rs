@@ -84,13 +84,15 @@ impl Conductor {
 
     fn set_up(&mut self, patch: &Patch, module: &PatchModule) -> Result<(), RealiseError> {
         // Whoever asks for a module of a type that was given up wants it tried again.
-        self.pool.blame().forgive_type(module.type_index as u32);
+        self.pool.blame().forgive_type(module.row.key());
         let mut placed = self.take_room(module)?;
-        placed.price_ns = self.pool.price_ns(module.type_index, placed.record.channels as usize);
+        placed.price_ns = self.pool.price_ns(module.row, placed.record.channels as usize);
         let near = self.slots_near(patch, module.instance);
         let until = Instant::now() + PATIENCE;
         loop {
-            let refusal = match self.wanted_slot.map_or_else(|| self.pool.choose(placed.price_ns, &near), Ok)
+            let refusal = match self
+                .wanted_slot
+                .map_or_else(|| self.pool.choose(module.row.kind, placed.price_ns, &near), Ok)
             {
                 Ok(slot) => match self.hand_to(&placed, slot) {
                     Ok(()) => {

@@ -93,13 +93,14 @@ impl Conductor {
     }
 
     fn look_for_the_next(&mut self) {
-        let policy = self.recycling.policy;
         for slot in 0..self.pool.slots().len() {
+            let policy = self.pool.policy_for(slot, self.recycling.policy);
             let Some(service) = self.pool.service(slot) else { continue };
             if is_over_hard_limit(&policy, &service) {
                 self.pool.condemn(slot, Offence::TooMuchMemory);
                 self.keep_books();
-            } else if let Some(why) = due(&policy, &service)
+            } else if self.leaves_unheard(slot)
+                && let Some(why) = due(&policy, &service)
                 && self.begin_to_replace(slot, why)
             {
                 return;
@@ -112,7 +113,11 @@ impl Conductor {
         if !is_ready || self.recycling.step != Step::Idle {
             return false;
         }
-        let Some(into) = self.pool.fill_spare(self.pool.slots()[leaving].core) else { return false };
+        let Some(into) =
+            self.pool.fill_spare(self.pool.slots()[leaving].kind, self.pool.slots()[leaving].core)
+        else {
+            return false;
+        };
         self.recycling.step = Step::Warming { leaving, into, why };
         true
     }

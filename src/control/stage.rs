@@ -5,7 +5,6 @@ use crate::cycle::handoff::{Sink, StagedPlan};
 use crate::patch::order::order;
 use backline_abi::plan::{Plan, PlanConnection, PlanEntry};
 use backline_abi::wake::{now_ns, sleep_until};
-use backline_dsp::catalogue::CATALOGUE;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::atomic::Ordering::Relaxed;
@@ -95,6 +94,7 @@ impl Conductor {
         let mut all = Vec::new();
         for (position, &instance) in order.modules.iter().enumerate() {
             let Some(placed) = self.cells.get(instance) else { continue };
+            let is_sink = self.patch.by_instance(instance).is_some_and(|module| module.panel().is_sink);
             let first_connection = plan.connections.len() as u32;
             for ordered in order.inputs(position) {
                 let cable = &ordered.connection;
@@ -113,7 +113,7 @@ impl Conductor {
                 instance,
                 first_connection,
                 connections: plan.connections.len() as u32 - first_connection,
-                is_sink: CATALOGUE[placed.record.type_index as usize].panel.is_sink.into(),
+                is_sink: is_sink.into(),
                 reserved: [0; 3],
             });
             all.push(Sink { cell: placed.cell, instance, memory: placed.memory });

@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use backline_dsp::catalogue::{self, CATALOGUE};
 use backline_dsp::module::MAX_PARAMS;
 
 use super::order::{closes_loop, mark_feedback};
 use super::{Connection, EditError, Limits, Patch, PatchModule, port, value};
+use crate::catalogue;
 use crate::command::{PortName, Value};
 use crate::nearest::{hint, shown};
 use crate::pattern;
@@ -39,14 +39,21 @@ impl Patch {
         next_instance: &mut u32,
         limits: &Limits,
     ) -> Result<u32, EditError> {
-        let (type_index, entry) = catalogue::find(type_name).ok_or_else(|| unknown_type(type_name))?;
-        let panel = &entry.panel;
+        let row = catalogue::find(type_name).ok_or_else(|| unknown_type(type_name))?;
+        let panel = row.panel;
         limits.check_modules(&self.modules)?;
         let id = match id {
             Some(id) => self.check_new_id(id, panel.name)?.to_owned(),
             None => self.free_id(panel.name),
         };
         let (channels, params) = value::split_channels(params)?;
+        if channels > row.most_channels {
+            return Err(EditError::TooManyChannels {
+                type_name: panel.name,
+                asked: channels,
+                most: row.most_channels,
+            });
+        }
         let mut values = [0.0; MAX_PARAMS];
         for (value, param) in values.iter_mut().zip(panel.params) {
             *value = param.default;
@@ -58,15 +65,7 @@ impl Patch {
         let identity = crc32fast::hash(id.as_bytes());
         self.instances.insert(id.clone(), instance);
         let owner = limits.owner();
-        self.modules.push(PatchModule {
-            id,
-            instance,
-            type_index,
-            channels,
-            params: values,
-            identity,
-            owner,
-        });
+        self.modules.push(PatchModule { id, instance, row, channels, params: values, identity, owner });
         Ok(instance)
     }
 
@@ -266,14 +265,12 @@ impl Patch {
 }
 
 fn unknown_type(name: &str) -> EditError {
-    EditError::UnknownType {
-        name: shown(name),
-        hint: hint(name, CATALOGUE.iter().map(|entry| entry.panel.name)),
-    }
+    EditError::UnknownType { name: shown(name), hint: catalogue::hint_for(name) }
 }
 
 fn not_gated(module: &PatchModule) -> EditError {
-    let gated = CATALOGUE.iter().filter(|entry| entry.panel.is_gated).map(|entry| entry.panel.name);
+    let types = catalogue::all();
+    let gated = types.iter().filter(|row| row.panel.is_gated).map(|row| row.panel.name);
     EditError::NotGated {
         id: module.id.clone(),
         type_name: module.panel().name,

@@ -123,6 +123,16 @@ pub enum EditError {
         /// Number of the last choice.
         last: usize,
     },
+    /// More channels than the type has.
+    #[error("'{type_name}' plays {most} channels at most, not {asked}")]
+    TooManyChannels {
+        /// Type.
+        type_name: &'static str,
+        /// As asked for.
+        asked: usize,
+        /// What it can.
+        most: usize,
+    },
     /// `/set id channels`.
     #[error("the channels of a module are fixed for its life; /free it and /create it with channels {asked}")]
     ChannelsFixed {

@@ -6,10 +6,10 @@
 //! unknown keys outside modules and, in modules, unknown tables and lists (where another program may keep
 //! its notes). `[settings]` is read by `config`.
 
-use backline_dsp::catalogue;
 use toml_edit::{Document, DocumentMut, Item, Table};
 
 use super::{EditError, Limits, Patch};
+use crate::catalogue;
 use crate::command::{Command, PortName, Value};
 
 /// The version this engine writes and reads.
@@ -155,7 +155,7 @@ impl Reader<'_> {
 
     /// Every key of a module that is a parameter, or is written like one.
     fn params_of(&self, table: &Table, type_name: &str) -> Result<Vec<(String, Value)>, FileError> {
-        let known = catalogue::find(type_name).map_or(&[][..], |(_, entry)| entry.panel.params);
+        let known = catalogue::find(type_name).map_or(&[][..], |row| row.panel.params);
         let mut params = Vec::new();
         for (key, item) in table.iter().filter(|(key, _)| !matches!(*key, "type" | "id")) {
             match value_of(item) {

@@ -11,9 +11,9 @@
 
 use std::collections::HashMap;
 
-use backline_dsp::catalogue::CATALOGUE;
 use backline_dsp::module::{MAX_PARAMS, ModuleType};
 
+use crate::catalogue::TypeRow;
 use crate::command::{Client, PortName};
 
 pub mod edit;
@@ -36,7 +36,7 @@ pub struct PatchModule {
     /// Number of this module, unique for the engine's life, from 1.
     pub instance: u32,
     /// Its row in the catalogue.
-    pub type_index: usize,
+    pub row: &'static TypeRow,
     /// Channels of its outputs, 1..=16, fixed for life.
     pub channels: usize,
     /// Where each parameter is or glides to, in the order of the panel; 0.0 beyond it.
@@ -50,7 +50,7 @@ pub struct PatchModule {
 impl PatchModule {
     /// Its panel.
     pub fn panel(&self) -> &'static ModuleType {
-        &CATALOGUE[self.type_index].panel
+        self.row.panel
     }
 
     /// The parameters it has, without the unused tail.

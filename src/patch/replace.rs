@@ -64,8 +64,7 @@ impl Patch {
     /// The module of this patch that goes on as `wanted`.
     fn going_on(&self, wanted: &PatchModule) -> Option<&PatchModule> {
         let is_same = |old: &&PatchModule| {
-            (old.type_index, old.channels, old.identity)
-                == (wanted.type_index, wanted.channels, wanted.identity)
+            (old.row, old.channels, old.identity) == (wanted.row, wanted.channels, wanted.identity)
         };
         self.by_id(&wanted.id).filter(is_same)
     }

@@ -5,6 +5,7 @@
 //! live in this slot, is not blamed.
 
 use super::rig::Rig;
+use crate::catalogue;
 use crate::supervise::audit::{Audit, Event};
 use crate::supervise::blame::{Culprit, Verdict};
 use crate::supervise::ending::Doing;
@@ -41,8 +42,8 @@ impl Death {
         if let (Some(culprit), Some(poison)) = (blamed, poisoned) {
             audit.note(Event::Poisoned { instance: culprit.instance, why: poison.words() });
         }
-        if let Some(type_index) = given_up_type {
-            audit.note(Event::TypeGivenUp { type_index });
+        if let Some(type_key) = given_up_type {
+            audit.note(Event::TypeGivenUp { type_name: catalogue::name_of(type_key) });
         }
     }
 }
@@ -73,7 +74,7 @@ pub fn was_rendering(rig: &Rig, slot: usize, pid: u32) -> Option<Culprit> {
         .iter()
         .any(|location| !location.is_nowhere() && location.slot as usize == slot);
     let block = block_after_commit(rig, slot, &record).unwrap_or(NEVER);
-    lives_here.then_some(Culprit { instance, type_index: record.type_index, block })
+    lives_here.then_some(Culprit { instance, type_key: catalogue::key_of(&record), block })
 }
 
 /// The block after the last one that `slot` committed of a module: the one that was being rendered. `NEVER` before

@@ -2,31 +2,36 @@
 //!
 //! In: modules to place, from the patch. Out: assignments to workers, answered; a place for each module.
 //! Thread: control. [`rig`] is the memory, [`memory`] its map, [`place`] the choice, [`dispatch`] the
-//! conversation with one worker, [`warmup`] the start, [`autopsy`] the end of one; the processes themselves are
+//! conversation with one worker, [`warmup`] the start, [`kinds`] workers that are not ours, [`autopsy`] the end of one; the processes themselves are
 //! `supervise`'s.
 
 pub mod autopsy;
 pub mod dispatch;
+pub mod kinds;
 pub mod memory;
 pub mod place;
 pub mod rig;
 pub mod warmup;
 
+use crate::catalogue::{NATIVE, TypeRow};
+use crate::kinds::{Kind, Recipe};
 use crate::supervise::alarm::{Alarm, Offence};
 use crate::supervise::audit::{self, Audit};
 use crate::supervise::blame::{Blame, Culprit, Fatality, Verdict};
 use crate::supervise::ending::{Ending, How};
 use crate::supervise::lifecycle::{Action, Event, State, step};
+use crate::supervise::orders::{Accounts, Notice, Order};
 use crate::supervise::pace::Pace;
-use crate::supervise::process::{Accounts, Notice, Order, Supervisor};
+use crate::supervise::process::Supervisor;
 use crate::supervise::recycle::{self, Service};
 use autopsy::Death;
 use backline_abi::layout::{MAX_TYPES, stage};
+use backline_abi::panel::Line;
 use backline_abi::wake::now_ns;
 use dispatch::Conversation;
+use kinds::slots_of;
 use place::{Candidate, PlaceError, Request};
 use rig::Rig;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
@@ -39,6 +44,8 @@ const DEAREST_NS: f64 = 1e6;
 
 /// One worker slot as control knows it.
 pub struct Slot {
+    /// Kind of worker it is for; 0 is the native one.
+    pub kind: usize,
     /// Core its worker is pinned to.
     pub core: usize,
     /// Process in it, 0 if none.
@@ -78,46 +85,55 @@ pub struct Pool {
     slots: Vec<Slot>,
     blame: Blame,
     pace: Pace,
+    /// What is kept of each kind of worker, our own first.
+    kinds: Vec<KindOfWorker>,
+    /// What was said of kinds since control asked last.
+    heard: Vec<Heard>,
 }
 
-/// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
-pub fn worker_program() -> std::io::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("BACKLINE_WORKER").map(PathBuf::from) {
-        let is_there = path.is_file();
-        let missing = || {
-            std::io::Error::new(
-                std::io::ErrorKind::NotFound,
-                format!("BACKLINE_WORKER names {}, which is no file", path.display()),
-            )
-        };
-        return is_there.then(|| path.clone()).ok_or_else(missing);
-    }
-    let own = std::env::current_exe()?;
-    // Tests and benches live one folder further down than the programs they start.
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("backline-worker"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let message = format!(
-                "backline-worker is not beside {}; build both (cargo build --workspace) or set BACKLINE_WORKER",
-                own.display()
-            );
-            std::io::Error::new(std::io::ErrorKind::NotFound, message)
-        })
+/// A kind of worker as the pool sees it.
+#[derive(Debug, Clone, Copy)]
+struct KindOfWorker {
+    /// Workers that shall be ready.
+    count: usize,
+    /// A worker plays one module, and is replaced.
+    is_single_use: bool,
+    /// Memory of its own in MiB beyond which a worker is killed; 0 for what the settings say.
+    memory_mib: u64,
+}
+
+/// Something that was said of a kind of worker.
+#[derive(Debug)]
+pub enum Heard {
+    /// A line of its description.
+    Line(usize, Line),
+    /// Nobody speaks for it any more: whether everything had been said, and how it ended.
+    Silence(usize, bool, String),
 }
 
 impl Pool {
-    /// Slots, none started, of which all but the first `filled` are spares. Worker i is pinned to core i modulo the
-    /// cores.
-    fn new(rig: Arc<Rig>, audit: Audit, filled: usize) -> std::io::Result<Self> {
-        let supervisor = Supervisor::start(worker_program()?, rig.name().to_owned(), audit)?;
+    /// Slots, none started: `filled` for native workers, the spare ones of these, then those of `others`, each with one
+    /// to spare. Worker i of a kind is pinned to core i modulo the cores.
+    fn new(rig: Arc<Rig>, audit: Audit, filled: usize, others: &[Kind]) -> std::io::Result<Self> {
+        let recipes = std::iter::once(Recipe::native(warmup::worker_program()?));
+        let recipes = recipes.chain(others.iter().map(|kind| kind.recipe.clone())).collect();
+        let supervisor = Supervisor::start(recipes, rig.name().to_owned(), audit)?;
+        let of_others = slots_of(others);
+        let native = rig.arenas().len() - of_others.len();
+        let of_natives = (0..native).map(|slot| (NATIVE, slot));
+        let houses: Vec<(usize, usize)> = of_natives.chain(of_others).collect();
+        let own = KindOfWorker { count: filled, is_single_use: false, memory_mib: 0 };
+        let kinds = std::iter::once(own).chain(others.iter().map(|kind| KindOfWorker {
+            count: kind.manifest.count,
+            is_single_use: kind.is_single_use(),
+            memory_mib: kind.manifest.limits.memory_mib,
+        }));
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let core_of = |slot: usize| cores.get(slot % cores.len().max(1)).map_or(0, |core| core.id);
-        let slots = (0..rig.arenas().len())
-            .map(|slot| Slot {
-                core: core_of(slot),
+        let slots = (houses.iter().enumerate())
+            .map(|(slot, (kind, number))| Slot {
+                kind: *kind,
+                core: core_of(*number),
                 pid: 0,
                 state: if slot < filled { State::Spawning } else { State::Vacant },
                 modules: 0,
@@ -134,7 +150,8 @@ impl Pool {
                 unanswered_since: None,
             })
             .collect();
-        Ok(Self { rig, supervisor, slots, blame: Blame::default(), pace: Pace::default() })
+        let (blame, pace) = (Blame::default(), Pace::default());
+        Ok(Self { rig, supervisor, slots, blame, pace, kinds: kinds.collect(), heard: Vec::new() })
     }
 
     /// The slots.
@@ -168,11 +185,13 @@ impl Pool {
     }
 
     /// What a module of this type takes of a block, by the dearest measurement of any worker that is ready, ns.
-    pub fn price_ns(&self, type_index: usize, channels: usize) -> f64 {
+    pub fn price_ns(&self, row: &TypeRow, channels: usize) -> f64 {
         let frames = f64::from(self.rig.header.block_frames);
-        let ready = (0..self.slots.len()).filter(|slot| self.slots[*slot].state.is_usable());
+        let is_of_kind = |slot: &usize| self.slots[*slot].kind == row.kind;
+        let ready =
+            (0..self.slots.len()).filter(|slot| self.slots[*slot].state.is_usable()).filter(is_of_kind);
         let measured = ready.map(|slot| {
-            let bits = self.rig.head(slot).prices[type_index.min(MAX_TYPES - 1)].load(Relaxed);
+            let bits = self.rig.head(slot).prices[(row.row as usize).min(MAX_TYPES - 1)].load(Relaxed);
             f64::from(f32::from_bits(bits))
         });
         // What is no price was scribbled, and says nothing.
@@ -193,10 +212,18 @@ impl Pool {
     }
 
     /// A slot for a module of `price_ns` that is patched to modules in `neighbours`.
-    pub fn choose(&self, price_ns: f64, neighbours: &[usize]) -> Result<usize, PlaceError> {
-        let candidates: Vec<Candidate> = (0..self.slots.len())
+    pub fn choose(&self, kind: usize, price_ns: f64, neighbours: &[usize]) -> Result<usize, PlaceError> {
+        let (of_kind, others): (Vec<usize>, Vec<usize>) =
+            (0..self.slots.len()).partition(|slot| self.slots[*slot].kind == kind);
+        let elsewhere: Vec<(usize, f64)> =
+            others.iter().map(|slot| (self.slots[*slot].core, self.slots[*slot].load_ns)).collect();
+        let is_single_use = self.kinds.get(kind).is_some_and(|kind| kind.is_single_use);
+        let candidates: Vec<Candidate> = of_kind
+            .into_iter()
             .filter(|slot| {
-                self.slots[*slot].state.is_usable() && self.slots[*slot].unanswered_since.is_none()
+                let entry = &self.slots[*slot];
+                let is_worn = is_single_use && (entry.modules > 0 || entry.jobs > 0);
+                entry.state.is_usable() && entry.unanswered_since.is_none() && !is_worn
             })
             .map(|slot| {
                 let Slot { core, modules, load_ns, .. } = self.slots[slot];
@@ -205,7 +232,8 @@ impl Pool {
             .collect();
         let block_ns = self.block_ns();
         let favourite_core = backline_abi::rights::current_core();
-        place::place(&candidates, &Request { price_ns, block_ns, neighbours, favourite_core })
+        let elsewhere = &elsewhere;
+        place::place(&candidates, &Request { price_ns, block_ns, elsewhere, neighbours, favourite_core })
     }
 
     /// Says how many modules each slot has, and what they take of a block (ns), in the order of slots.
@@ -226,12 +254,17 @@ impl Pool {
         self.happen(slot, Event::Offended(offence));
     }
 
-    /// Starts a worker on `core` in a spare slot, and says in which; `None` if there is no spare.
-    pub fn fill_spare(&mut self, core: usize) -> Option<usize> {
-        let slot = self.slots.iter().position(|slot| slot.state == State::Vacant)?;
+    /// Starts a worker of `kind` on `core` in a spare slot, and says in which; `None` if there is no spare.
+    pub fn fill_spare(&mut self, kind: usize, core: usize) -> Option<usize> {
+        let is_spare = |slot: &Slot| slot.kind == kind && slot.state == State::Vacant;
+        let slot = self.slots.iter().position(is_spare)?;
         self.slots[slot].core = core;
-        self.happen(slot, Event::Filled);
+        self.fill_slot(slot);
         Some(slot)
+    }
+
+    fn fill_slot(&mut self, slot: usize) {
+        self.happen(slot, Event::Filled);
     }
 
     /// What the worker in `slot` has done so far; `None` if it is not ready.
@@ -282,7 +315,8 @@ impl Pool {
     }
 
     fn spawn(&mut self, slot: usize) {
-        self.supervisor.order(Order::Spawn { slot, core: self.slots[slot].core });
+        let Slot { kind, core, .. } = self.slots[slot];
+        self.supervisor.order(Order::Spawn { kind, slot, core });
     }
 
     /// Looks after the slots: deaths, joins, answers that are overdue. Returns the deaths, for modules to be moved and
@@ -291,6 +325,10 @@ impl Pool {
         let mut dead = Vec::new();
         while let Some(notice) = self.supervisor.notice() {
             match notice {
+                Notice::Said { kind, line } => self.heard.push(Heard::Line(kind, line)),
+                Notice::Silent { kind, is_done, cause } => {
+                    self.heard.push(Heard::Silence(kind, is_done, cause))
+                }
                 Notice::Spawned { slot, pid } => {
                     self.slots[slot].pid = pid;
                     self.slots[slot].spawned += 1;

@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub price_ns: f64,
     /// Length of a block, ns.
     pub block_ns: f64,
+    /// What workers that may not take it have to do: core and ns of a block.
+    pub elsewhere: &'a [(usize, f64)],
     /// Slots of the modules it is patched to.
     pub neighbours: &'a [usize],
     /// Core to prefer when nothing else decides: the one that control runs on is woken soonest.
@@ -62,7 +64,8 @@ pub enum PlaceError {
 /// The slot for `request` among `candidates` (those that may take modules).
 pub fn place(candidates: &[Candidate], request: &Request<'_>) -> Result<usize, PlaceError> {
     let core_load = |core: usize| -> f64 {
-        candidates.iter().filter(|other| other.core == core).map(|other| other.load_ns).sum()
+        let own = candidates.iter().filter(|other| other.core == core).map(|other| other.load_ns);
+        own.chain(request.elsewhere.iter().filter(|other| other.0 == core).map(|other| other.1)).sum()
     };
     let budget_ns = request.block_ns * BUDGET_SHARE;
     let freest_ns = candidates
@@ -106,7 +109,7 @@ mod tests {
     ];
 
     fn request(neighbours: &[usize]) -> Request<'_> {
-        Request { price_ns: 1e3, block_ns: 1e6, neighbours, favourite_core: 0 }
+        Request { price_ns: 1e3, block_ns: 1e6, elsewhere: &[], neighbours, favourite_core: 0 }
     }
 
     fn busy(slots: &[(usize, f64)]) -> [Candidate; 4] {
@@ -143,6 +146,12 @@ mod tests {
             refusal.to_string().contains("needs 1.0 us, the freest core has 0.5 us left of 800.0"),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn what_workers_of_other_kinds_have_to_do_counts() {
+        let request = Request { elsewhere: &[(0, 799.5e3)], ..request(&[]) };
+        assert_eq!(place(&IDLE, &request), Ok(1));
     }
 
     #[test]

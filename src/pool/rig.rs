@@ -17,6 +17,8 @@ pub struct RigSpec {
     pub slots: usize,
     /// Slots beside these, for a worker's successor while it still plays.
     pub spares: usize,
+    /// Slots for workers of other kinds.
+    pub others: usize,
     /// Bytes of each arena, whole pages.
     pub arena_bytes: usize,
     /// Workers shall ask for FIFO priority and locked memory.
@@ -34,14 +36,14 @@ pub struct Rig {
 impl Rig {
     /// Creates, sizes and touches everything.
     pub fn create(spec: &RigSpec) -> Result<Self, SegmentError> {
-        let needed = (size_of::<Control>() + (spec.slots + spec.spares) * spec.arena_bytes) as u64;
+        let slots = spec.slots + spec.spares + spec.others;
+        let needed = (size_of::<Control>() + slots * spec.arena_bytes) as u64;
         let free = free_bytes();
         if needed > free {
             return Err(SegmentError::NoRoom { needed, free });
         }
         let name = fresh_name();
         let control = Segment::create(&name, size_of::<Control>())?;
-        let slots = spec.slots + spec.spares;
         let arenas = (0..slots)
             .map(|slot| {
                 let arena = Segment::create(&format!("{name}-{slot}"), spec.arena_bytes)?;

@@ -1,14 +1,17 @@
-//! Filling the pool before the set: start all workers, say how far each has come, and return when all are
-//! ready.
+//! Filling the pool before the set: start all native workers, say how far each has come, and return when all are
+//! ready. Those of `others` come later ([`super::kinds`]).
 
+use super::Pool;
 use super::autopsy::Death;
 use super::rig::{Rig, RigSpec};
-use super::{Pool, worker_program};
+use crate::catalogue::NATIVE;
+use crate::kinds::Kind;
 use crate::supervise::audit::Audit;
 use crate::supervise::lifecycle::State;
 use crate::supervise::registry;
 use backline_abi::layout::stage;
 use backline_abi::segment::SegmentError;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
@@ -60,6 +63,34 @@ pub struct Progress {
     pub stages: Vec<&'static str>,
 }
 
+/// The worker program: `BACKLINE_WORKER` if set, else `backline-worker` beside this program.
+pub fn worker_program() -> std::io::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("BACKLINE_WORKER").map(PathBuf::from) {
+        let is_there = path.is_file();
+        let missing = || {
+            std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                format!("BACKLINE_WORKER names {}, which is no file", path.display()),
+            )
+        };
+        return is_there.then(|| path.clone()).ok_or_else(missing);
+    }
+    let own = std::env::current_exe()?;
+    // Tests and benches live one folder further down than the programs they start.
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("backline-worker"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let message = format!(
+                "backline-worker is not beside {}; build both (cargo build --workspace) or set BACKLINE_WORKER",
+                own.display()
+            );
+            std::io::Error::new(std::io::ErrorKind::NotFound, message)
+        })
+}
+
 /// A stage in words.
 pub const fn stage_name(reached: u32) -> &'static str {
     match reached {
@@ -78,6 +109,7 @@ impl Pool {
     /// What engines left that are dead is removed before. What is done to processes goes into `audit`.
     pub fn start(
         spec: &RigSpec,
+        others: &[Kind],
         audit: Audit,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Self, StartError> {
@@ -89,7 +121,7 @@ impl Pool {
         }
         super::rig::sweep();
         let rig = Arc::new(Rig::create(spec)?);
-        let mut pool = Self::new(rig, audit, spec.slots)?;
+        let mut pool = Self::new(rig, audit, spec.slots, others)?;
         for slot in 0..spec.slots {
             pool.spawn(slot);
         }
@@ -127,7 +159,9 @@ impl Pool {
 
     fn progress(&self) -> Progress {
         let ready = self.slots.iter().filter(|slot| slot.state.is_usable()).count();
-        let filled = (0..self.slots.len()).filter(|slot| self.slots[*slot].state != State::Vacant);
+        let is_own =
+            |slot: &usize| self.slots[*slot].kind == NATIVE && self.slots[*slot].state != State::Vacant;
+        let filled = (0..self.slots.len()).filter(is_own);
         let stages: Vec<_> = filled.map(|slot| self.stage_of(slot)).collect();
         Progress { ready, workers: stages.len(), stages }
     }

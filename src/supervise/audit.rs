@@ -73,10 +73,17 @@ pub enum Event {
         /// Why.
         why: &'static str,
     },
+    /// A process was started that speaks for a kind of worker.
+    HeraldSpawned {
+        /// Kind.
+        kind: usize,
+        /// Process.
+        pid: u32,
+    },
     /// A worker is dead and reaped.
     Exited {
-        /// Slot.
-        slot: usize,
+        /// Slot; none for a process that spoke for a kind of worker.
+        slot: Option<usize>,
         /// Process.
         pid: u32,
         /// Exit code, if it exited.
@@ -128,8 +135,8 @@ pub enum Event {
     },
     /// No module of a type is rendered any more.
     TypeGivenUp {
-        /// Row of the catalogue.
-        type_index: u32,
+        /// Its name.
+        type_name: &'static str,
     },
     /// A slot stays empty.
     SlotGivenUp {

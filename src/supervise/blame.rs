@@ -40,8 +40,8 @@ const MOST_REMEMBERED: usize = 1_024;
 pub struct Culprit {
     /// Which one.
     pub instance: u32,
-    /// Its row of the catalogue.
-    pub type_index: u32,
+    /// Its type ([`crate::catalogue::key_of`]).
+    pub type_key: u32,
     /// The block it was rendering.
     pub block: u32,
 }
@@ -124,13 +124,13 @@ impl Blame {
         self.remember(Crash { at_ns, culprit });
         let poisoned = self.poison_of(at_ns, &culprit);
         let is_news = poisoned.is_some() && self.poisoned.insert(culprit.instance);
-        let has_given_up = self.is_intense(at_ns, TYPE_WINDOW, TYPE_CRASHES, |crash| {
-            crash.culprit.type_index == culprit.type_index
-        }) && self.given_up_types.insert(culprit.type_index);
+        let has_given_up = self
+            .is_intense(at_ns, TYPE_WINDOW, TYPE_CRASHES, |crash| crash.culprit.type_key == culprit.type_key)
+            && self.given_up_types.insert(culprit.type_key);
         Verdict {
             blamed: Some(culprit),
             poisoned: poisoned.filter(|_| is_news),
-            given_up_type: has_given_up.then_some(culprit.type_index),
+            given_up_type: has_given_up.then_some(culprit.type_key),
             pause,
         }
     }
@@ -142,9 +142,9 @@ impl Blame {
     }
 
     /// A performer wants a type to be tried again.
-    pub fn forgive_type(&mut self, type_index: u32) {
-        self.given_up_types.remove(&type_index);
-        self.crashes.retain(|crash| crash.culprit.type_index != type_index);
+    pub fn forgive_type(&mut self, type_key: u32) {
+        self.given_up_types.remove(&type_key);
+        self.crashes.retain(|crash| crash.culprit.type_key != type_key);
     }
 
     fn poison_of(&mut self, at_ns: u64, culprit: &Culprit) -> Option<Poison> {

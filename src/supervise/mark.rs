@@ -51,7 +51,8 @@ impl fmt::Display for Engine {
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.engine, self.house, self.serial)
+        // Of one length for one engine: a process that was forked writes its own over that of its zygote.
+        write!(f, "{}.{}.{:010}", self.engine, self.house, self.serial)
     }
 }
 

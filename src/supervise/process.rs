@@ -12,13 +12,15 @@ use super::alarm::{Alarm, Offence};
 use super::audit::{Audit, Event};
 use super::ending::{Ending, How, Sentence};
 use super::family::{Changes, Family, Workers};
+use super::herald::Herald;
 use super::mark::{Engine, Mark};
+use super::orders::{Accounts, Notice, Order};
 use super::registry::{Registry, RegistryError};
-use super::ward::{Call, Ward};
+use super::ward::{Role, Ward};
+use crate::kinds::Recipe;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, set_child_subreaper};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,77 +29,6 @@ use std::time::{Duration, Instant};
 pub const GRACE: Duration = Duration::from_millis(200);
 /// How long the thread waits at its end for what was killed to be dead.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What control asks for.
-#[derive(Debug)]
-pub enum Order {
-    /// Start a worker in `slot`, pinned to `core`.
-    Spawn {
-        /// Slot.
-        slot: usize,
-        /// Core.
-        core: usize,
-    },
-    /// The process in `slot` did what no worker may: kill its group now.
-    Kill {
-        /// Slot.
-        slot: usize,
-        /// What it did.
-        offence: Offence,
-    },
-    /// The process in `slot` is not needed any more: TERM, 200 ms, KILL. Nobody is blamed for its end.
-    Dismiss {
-        /// Slot.
-        slot: usize,
-    },
-    /// End everything and the thread.
-    Close,
-}
-
-/// What the supervisor tells.
-#[derive(Debug)]
-pub enum Notice {
-    /// A worker was started.
-    Spawned {
-        /// Slot.
-        slot: usize,
-        /// Process.
-        pid: u32,
-    },
-    /// A worker could not be started.
-    NotSpawned {
-        /// Slot.
-        slot: usize,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// A worker is dead and reaped.
-    Exited {
-        /// Slot.
-        slot: usize,
-        /// Process.
-        pid: u32,
-        /// How.
-        ending: Ending,
-    },
-}
-
-/// What was done so far. At any time: spawned = alive + reaped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Accounts {
-    /// Workers started.
-    pub spawned: u64,
-    /// Workers that are not reaped.
-    pub alive: u64,
-    /// Workers reaped.
-    pub reaped: u64,
-    /// Processes known to descend from workers.
-    pub descendants: u64,
-    /// What dead workers had left, and we reaped.
-    pub orphans_reaped: u64,
-    /// Signals sent, one for a whole group.
-    pub signals_sent: u64,
-}
 
 /// What control and the thread share.
 #[derive(Default)]
@@ -117,8 +48,8 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the thread. Workers are `program NAME SLOT CORE PID`, with `name` the control segment's.
-    pub fn start(program: PathBuf, name: String, audit: Audit) -> std::io::Result<Self> {
+    /// Starts the thread. Workers of kind k are made by `recipes[k]`, for the control segment `name`.
+    pub fn start(recipes: Vec<Recipe>, name: String, audit: Audit) -> std::io::Result<Self> {
         static HOUSES: AtomicU32 = AtomicU32::new(0);
         // Orphans of our workers become our children, for us to find and bury.
         set_child_subreaper(Some(getpid()))?;
@@ -128,7 +59,8 @@ impl Supervisor {
         let (alarm, shared) = (Arc::new(Alarm::new()?), Arc::<Mutex<Shared>>::default());
         let registry = Registry::create(&engine, house).map_err(|fault| complain(&shared, fault)).ok();
         let keeper = Keeper {
-            program,
+            recipes,
+            heralds: Vec::new(),
             name,
             family: Family::new(engine.clone(), house),
             mark: Mark { engine, house, serial: 0 },
@@ -196,18 +128,19 @@ fn complain(shared: &Mutex<Shared>, fault: RegistryError) {
 }
 
 /// The thread's own state.
-struct Keeper {
-    program: PathBuf,
-    name: String,
+pub(super) struct Keeper {
+    pub(super) recipes: Vec<Recipe>,
+    pub(super) heralds: Vec<Herald>,
+    pub(super) name: String,
     /// Of the worker that was started last.
-    mark: Mark,
+    pub(super) mark: Mark,
     orders: Receiver<Order>,
     notices: Sender<Notice>,
     alarm: Arc<Alarm>,
     shared: Arc<Mutex<Shared>>,
-    audit: Audit,
+    pub(super) audit: Audit,
     registry: Option<Registry>,
-    wards: Vec<Ward>,
+    pub(super) wards: Vec<Ward>,
     family: Family,
 }
 
@@ -219,7 +152,8 @@ impl Keeper {
             self.alarm.silence();
             loop {
                 match self.orders.try_recv() {
-                    Ok(Order::Spawn { slot, core }) => self.spawn(slot, core),
+                    Ok(Order::Open { kind }) => self.open(kind),
+                    Ok(Order::Spawn { kind, slot, core }) => self.spawn(kind, slot, core),
                     Ok(Order::Kill { slot, offence }) => self.condemn(slot, offence),
                     Ok(Order::Dismiss { slot }) => self.dismiss(slot),
                     Ok(Order::Close) | Err(TryRecvError::Disconnected) => return self.close(),
@@ -236,19 +170,19 @@ impl Keeper {
         }
     }
 
-    fn tell(&self, notice: Notice) {
+    pub(super) fn tell(&self, notice: Notice) {
         // Nobody listens any more only when the engine is closing.
         let _ = self.notices.send(notice);
     }
 
-    fn count(&self, change: impl FnOnce(&mut Accounts)) {
+    pub(super) fn count(&self, change: impl FnOnce(&mut Accounts)) {
         let mut shared = lock(&self.shared);
         change(&mut shared.accounts);
         shared.accounts.alive = self.wards.len() as u64;
         shared.accounts.descendants = self.family.size() as u64;
     }
 
-    fn record(&mut self, write: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) {
+    pub(super) fn record(&mut self, write: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) {
         if let Some(registry) = &mut self.registry
             && let Err(fault) = write(registry)
         {
@@ -257,11 +191,10 @@ impl Keeper {
         }
     }
 
-    fn spawn(&mut self, slot: usize, core: usize) {
+    fn spawn(&mut self, kind: usize, slot: usize, core: usize) {
         self.mark.serial += 1;
         self.alarm.pardon(slot);
-        let call = Call { program: &self.program, name: &self.name, slot, core, mark: &self.mark };
-        match Ward::start(&call) {
+        match self.start_worker(kind, slot, core) {
             Ok(ward) => {
                 let process = ward.process;
                 self.record(|registry| registry.add(process));
@@ -297,7 +230,7 @@ impl Keeper {
     }
 
     fn in_slot(&self, slot: usize) -> Vec<usize> {
-        (0..self.wards.len()).filter(|index| self.wards[*index].slot == slot).collect()
+        (0..self.wards.len()).filter(|index| self.wards[*index].role == Role::Worker(slot)).collect()
     }
 
     fn kill_overdue(&mut self) {
@@ -309,7 +242,7 @@ impl Keeper {
         }
     }
 
-    fn signal(&self, index: usize, signal: Signal, why: &'static str) {
+    pub(super) fn signal(&self, index: usize, signal: Signal, why: &'static str) {
         let ward = &self.wards[index];
         if ward.signal_group(signal) {
             self.count(|accounts| accounts.signals_sent += 1);
@@ -326,9 +259,13 @@ impl Keeper {
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         let mut fds = vec![PollFd::new(&self.alarm, PollFlags::IN)];
         fds.extend(self.wards.iter().map(|ward| PollFd::new(&ward.pidfd, PollFlags::IN)));
+        fds.extend(
+            self.heralds.iter().filter_map(Herald::fd).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
         fds.extend(self.family.pidfds().map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
         // An interrupted wait is a wait that is over.
         let _ = poll(&mut fds, Some(&timeout));
+        self.listen_to_heralds();
         self.bury_wards();
         let changes = self.family.bury();
         self.take_note(changes);
@@ -352,7 +289,7 @@ impl Keeper {
         let unknown = Ending::of(How::Unknown);
         let ending = self.wards[index].reap().unwrap_or(unknown);
         let ward = self.wards.swap_remove(index);
-        let (slot, process, pid) = (ward.slot, ward.process, ward.process.pid);
+        let (process, pid) = (ward.process, ward.process.pid);
         self.family.bereave(pid, ward.serial);
         self.record(|registry| registry.remove(process));
         self.count(|accounts| accounts.reaped += 1);
@@ -363,8 +300,15 @@ impl Keeper {
         };
         let (user_ms, system_ms) = facts.map_or((0, 0), |facts| (facts.user_ms, facts.system_ms));
         let cause = ending.cause();
-        self.audit.note(Event::Exited { slot, pid, code, signal, cause, user_ms, system_ms });
-        self.tell(Notice::Exited { slot, pid, ending });
+        let slot = match ward.role {
+            Role::Worker(slot) => Some(slot),
+            Role::Herald(_) => None,
+        };
+        self.audit.note(Event::Exited { slot, pid, code, signal, cause: cause.clone(), user_ms, system_ms });
+        match ward.role {
+            Role::Worker(slot) => self.tell(Notice::Exited { slot, pid, ending }),
+            Role::Herald(kind) => self.dismiss_herald(kind, ending.how == How::Exited(0), cause),
+        }
     }
 
     fn look_after_family(&mut self) {

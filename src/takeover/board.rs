@@ -57,6 +57,7 @@ impl Complaint {
 /// What control notes of one slot.
 #[derive(Default)]
 struct SlotNote {
+    kind: AtomicU32,
     pid: AtomicU32,
     core: AtomicU32,
     load_ns: AtomicU32,
@@ -109,8 +110,9 @@ impl Board {
     }
 
     /// Notes what is in `slot`; it counts once the slot is usable. Control only.
-    pub fn note(&self, slot: usize, pid: u32, core: usize, load_ns: f64) {
+    pub fn note(&self, slot: usize, kind: usize, pid: u32, core: usize, load_ns: f64) {
         let Some(note) = self.slots.get(slot) else { return };
+        note.kind.store(kind as u32, Relaxed);
         note.pid.store(pid, Relaxed);
         note.core.store(core as u32, Relaxed);
         note.load_ns.store(load_ns as u32, Relaxed);
@@ -133,6 +135,11 @@ impl Board {
     /// Process in `slot`. Real-time safe.
     pub fn pid(&self, slot: usize) -> u32 {
         self.slots[slot].pid.load(Relaxed)
+    }
+
+    /// Kind of worker in `slot`: a module goes to another one of its kind only. Real-time safe.
+    pub fn kind(&self, slot: usize) -> u32 {
+        self.slots[slot].kind.load(Relaxed)
     }
 
     /// Core of `slot`. Real-time safe.

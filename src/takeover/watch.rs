@@ -359,7 +359,9 @@ impl Watch {
     }
 
     fn candidates_but(&self, slot: usize) -> impl Iterator<Item = Candidate> + Clone + '_ {
-        bits(self.known & !self.fallen).filter(move |other| *other != slot).map(|other| Candidate {
+        let is_of_kind = move |other: &usize| self.board.kind(*other) == self.board.kind(slot);
+        let others = bits(self.known & !self.fallen).filter(move |other| *other != slot);
+        others.filter(is_of_kind).map(|other| Candidate {
             slot: other,
             core: self.board.core(other),
             load_ns: self.board.load_ns(other),

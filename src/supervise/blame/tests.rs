@@ -10,8 +10,8 @@ fn fault(instance: u32, block: u32) -> Fatality {
     crash_of(instance, 7, block)
 }
 
-fn crash_of(instance: u32, type_index: u32, block: u32) -> Fatality {
-    let rendering = Some(Culprit { instance, type_index, block });
+fn crash_of(instance: u32, type_key: u32, block: u32) -> Fatality {
+    let rendering = Some(Culprit { instance, type_key, block });
     Fatality { slot: 0, doing: Doing::Fault, rendering }
 }
 
@@ -98,9 +98,9 @@ fn pauses_double_up_to_a_limit_and_a_good_life_ends_them() {
 
 fn any_fatality() -> impl Strategy<Value = Fatality> {
     let doing = prop_oneof![Just(Doing::Fault), Just(Doing::Hang), Just(Doing::Others)];
-    let culprit = (1..6_u32, 0..3_u32, 0..8_u32).prop_map(|(instance, type_index, block)| Culprit {
+    let culprit = (1..6_u32, 0..3_u32, 0..8_u32).prop_map(|(instance, type_key, block)| Culprit {
         instance,
-        type_index,
+        type_key,
         block,
     });
     (0..4_usize, doing, proptest::option::of(culprit)).prop_map(|(slot, doing, rendering)| Fatality {

@@ -91,7 +91,10 @@ pub struct Control {
     pub block: Line32,
     /// Counts every change of a place, so that a worker looks at all places only when one has changed.
     pub moves: Line32,
-    reserved2: [AtomicU32; 960],
+    /// For each slot a sum over the names and sizes of the module types that the engine means its worker to have: types
+    /// are named by number, so both sides must mean the same.
+    pub catalogues: [AtomicU64; MAX_SLOTS],
+    reserved2: [AtomicU32; 832],
     /// One futex a worker: rung for a block or an assignment.
     pub bells: [Line32; MAX_SLOTS],
     /// Assignments.
@@ -108,9 +111,6 @@ pub struct Control {
     pub latest: [LatestCell; MAX_MODULES],
     /// Instance of each cell that is not rendered any more because it kills its workers: it fades to silence.
     pub bypassed: [AtomicU32; MAX_MODULES],
-    /// For each slot a sum over the names and sizes of the module types that the engine means its worker to have: types
-    /// are named by number, so both sides must mean the same.
-    pub catalogues: [AtomicU64; MAX_SLOTS],
 }
 
 /// How far a worker has come. Stored in [`ArenaHead::stage`], in this order.
@@ -261,6 +261,7 @@ const _: () = {
     assert!(offset_of!(Control, is_closing) == 64);
     assert!(offset_of!(Control, block) == 128);
     assert!(offset_of!(Control, moves) == 192);
+    assert!(offset_of!(Control, catalogues) == 256);
     assert!(offset_of!(Control, bells) == 4096);
     assert!(offset_of!(Control, rings) == 8192);
     assert!(offset_of!(Control, blocks) == 274_432);
@@ -269,7 +270,6 @@ const _: () = {
     assert!(offset_of!(Control, plans) == 561_408);
     assert!(offset_of!(Control, latest) == 1_085_952);
     assert!(offset_of!(Control, bypassed) == 1_364_480);
-    assert!(offset_of!(Control, catalogues) == 1_368_576);
     assert!(offset_of!(ArenaHead, magic) == 0);
     assert!(offset_of!(ArenaHead, abi_version) == 8);
     assert!(offset_of!(ArenaHead, pid) == 12);

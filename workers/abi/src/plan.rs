@@ -42,8 +42,10 @@ pub struct ModuleRecord {
     pub params: [f32; MAX_PARAMS],
     /// Ports that accept cables; parameters follow them.
     pub input_ports: u32,
+    /// Kind of worker that has the type, as the engine counts them.
+    pub kind: u32,
     /// Keeps the record a whole number of cache lines.
-    pub reserved: [u32; 7],
+    pub reserved: [u32; 6],
 }
 
 /// One module in render order.

@@ -198,9 +198,11 @@ fn render_module(
             complaint: &mut scratch.complaint,
         });
         mirror::end_block(words, memory);
-        let has_failed = outcome == Outcome::Failed;
-        if has_failed {
+        if outcome == Outcome::Failed {
             view.head().complaint.write(mine.record.instance, &scratch.complaint);
+        }
+        let has_failed = outcome != Outcome::Rendered;
+        if has_failed {
             load_words(&words[memory.states[parity(block_before(block))]..], state);
             rack.hear(&mine.record, events, state);
             let start = memory.outputs[parity(block_before(block))];

@@ -51,6 +51,8 @@ pub enum Outcome {
     /// It could not be rendered, whatever stands in outputs and state: the block is concealed by a ramp, the state stays as
     /// it was before, and the complaint is told.
     Failed,
+    /// The same, but nothing is told: it was told already, or is nobody's fault.
+    Concealed,
 }
 
 /// The module types of a worker. A type is its row number in [`Rack::types`].

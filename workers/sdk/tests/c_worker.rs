@@ -7,8 +7,8 @@ use backline_abi::block::{Event, kind};
 use backline_abi::layout::{ABI_VERSION, stage};
 use backline_abi::panel::{Modulation, Panel};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use support::c::{Linked, Program};
-use support::foreign::{command, panels};
+use support::c::{Linked, Program, command, panels};
+use support::foreign::record_of;
 use support::worker::{Worker, said};
 use support::{BLOCK_FRAMES, Module, RATE_HZ, Stage, wait_until};
 
@@ -70,14 +70,14 @@ fn plays_what_it_should(test: &str, linked: Linked) {
     let types = panels(&program.describe());
     let mut on = Stage::new(test, 2);
     let _native = Worker::ready(&on, 0);
-    let ring_worker = on.foreign(&program, 1);
+    let ring_worker = on.c_worker(&program, 1);
     let head = on.head(1);
     assert_eq!((head.warmed_types.load(Relaxed), head.pid.load(Relaxed)), (1, ring_worker.pid()));
     let price_ns = f32::from_bits(head.prices[0].load(Relaxed));
     assert!(price_ns.is_finite() && price_ns > 0.0);
     let name = std::fs::read_to_string(format!("/proc/{}/comm", ring_worker.pid())).expect("it lives");
     assert_eq!(name, "ring\n");
-    let (vco, ring) = (on.add("vco", 0), on.add_foreign(&types, 0, 2, 1));
+    let (vco, ring) = (on.add("vco", 0), on.add_record(record_of(&types, "ring", 2), 1));
     on.plan(&[(&vco, &[]), (&ring, &[(&vco, 0, 0)])]);
     let mut reference = Reference::of(&ring);
     for block in 0..6 {
@@ -120,10 +120,10 @@ fn a_module_of_a_killed_c_worker_goes_on_bit_by_bit_in_another_process() {
     let types = panels(&program.describe());
     let mut on = Stage::new("goes-on", 3);
     let _native = Worker::ready(&on, 0);
-    let mut workers = vec![on.foreign(&program, 1), on.foreign(&program, 2)];
+    let mut workers = vec![on.c_worker(&program, 1), on.c_worker(&program, 2)];
     let noise = on.add("noise", 0);
-    let twin = on.add_foreign(&types, 0, 1, 2);
-    let mut ring = on.add_foreign(&types, 0, 1, 1);
+    let twin = on.add_described(&types, "ring", 5, 2);
+    let mut ring = on.add_described(&types, "ring", 5, 1);
     for block in 0..24 {
         if block == 12 {
             workers.remove(0).kill();
@@ -150,8 +150,8 @@ fn a_render_that_fails_is_concealed_and_says_why_and_forgets_nothing_it_was_told
     let program = Program::contrary("sulks", &[]);
     let types = panels(&program.describe());
     let mut on = Stage::new("sulks", 1);
-    let _worker = on.foreign(&program, 0);
-    let module = on.add_foreign(&types, 0, 1, 0);
+    let _worker = on.c_worker(&program, 0);
+    let module = on.add_described(&types, "sulks", 5, 0);
     on.plan(&[(&module, &[])]);
     let event =
         |offset_frames, kind, value| Event { instance: module.record.instance, offset_frames, kind, value };
@@ -180,8 +180,8 @@ fn what_is_rendered_ahead_is_heard_two_blocks_later() {
     let program = Program::contrary("ahead", &[]);
     let types = panels(&program.describe());
     let mut on = Stage::new("ahead", 1);
-    let _worker = on.foreign(&program, 0);
-    let module = on.add_foreign(&types, 1, 1, 0);
+    let _worker = on.c_worker(&program, 0);
+    let module = on.add_described(&types, "counts", 5, 0);
     on.plan(&[(&module, &[])]);
     let mut block = 0;
     wait_until("a block is heard whole", || {
@@ -196,7 +196,7 @@ fn what_is_rendered_ahead_is_heard_two_blocks_later() {
 fn a_c_worker_leaves_when_the_engine_closes() {
     let program = Program::ring("leaves", Linked::Shared);
     let on = Stage::new("c-leaves", 1);
-    let mut worker = on.foreign(&program, 0);
+    let mut worker = on.c_worker(&program, 0);
     on.control().is_closing.store(1, Release);
     on.ring_bells();
     assert_eq!(worker.await_end().code(), Some(0));
@@ -207,7 +207,7 @@ fn a_c_worker_leaves_when_the_engine_closes() {
 fn a_worker_with_a_second_thread_leaves_too() {
     let program = Program::contrary("leaves-too", &[]);
     let on = Stage::new("leaves-too", 1);
-    let mut worker = on.foreign(&program, 0);
+    let mut worker = on.c_worker(&program, 0);
     on.control().is_closing.store(1, Release);
     on.ring_bells();
     assert_eq!(worker.await_end().code(), Some(0));
@@ -238,7 +238,7 @@ fn a_c_worker_that_is_not_what_the_engine_read_is_refused_with_both_numbers() {
     let program = Program::contrary("unlike", &[]);
     let types = panels(&program.describe());
     let on = Stage::new("unlike", 1);
-    on.mean_panels(&[0], &types[..1]);
+    on.mean_panels_in(0, &types[..1]);
     let (code, message) = said(command(&on, &program, 0));
     assert_eq!(code, REFUSED);
     let [own, meant] = [&types[..], &types[..1]].map(backline_abi::panel::fingerprint);
@@ -250,7 +250,7 @@ fn a_c_worker_that_is_not_what_the_engine_read_is_refused_with_both_numbers() {
 fn a_c_worker_that_cannot_be_made_ready_says_why() {
     let program = Program::contrary("cold", &["WARMS=3"]);
     let on = Stage::new("cold", 1);
-    on.mean_panels(&[0], &panels(&program.describe()));
+    on.mean_panels_in(0, &panels(&program.describe()));
     let (code, message) = said(command(&on, &program, 0));
     assert_eq!(code, REFUSED);
     assert!(message.contains(r#""counts" cannot be made ready: it is too cold"#), "{message}");

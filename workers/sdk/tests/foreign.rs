@@ -22,6 +22,8 @@ use support::racks::{kept, module_type, param, port, rack, read};
 #[global_allocator]
 static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
 
+/// The type.
+const TELLER: &str = "teller";
 /// Words of the author's state: a sum, and how often the gate was struck.
 const STATE_WORDS: u32 = 2;
 
@@ -30,7 +32,7 @@ unsafe extern "C" fn begin(_user: *mut c_void, setup: *const BacklineSetup, stat
     // SAFETY: as the library calls it.
     let setup = unsafe { &*setup };
     // SAFETY: `level` is its second parameter.
-    let level = unsafe { setup.params.add(1).read() };
+    let level = unsafe { setup.params.wrapping_add(1).read() };
     // SAFETY: there are two words.
     unsafe { state.write((level * 1_000.0) as u32) };
 }
@@ -57,15 +59,21 @@ unsafe extern "C" fn tell(_user: *mut c_void, job: *const BacklineJob) -> i32 {
     for frame in 0..job.frames as usize {
         for channel in 0..job.setup.channels as usize {
             let at = channel * job.stride as usize + frame;
-            // SAFETY: each input has a plane a channel, or none.
-            let heard =
-                |input: &*const f32| if input.is_null() { 0.0 } else { unsafe { input.add(at).read() } };
+            let heard = |input: &*const f32| {
+                if input.is_null() {
+                    return 0.0;
+                }
+                // SAFETY: an input that is there has a plane a channel.
+                unsafe { input.wrapping_add(at).read() }
+            };
             let sum: f32 = inputs.iter().map(heard).sum();
             state[0] = state[0].wrapping_add((sum * 64.0) as i32 as u32);
             let told = params[0] + 2.0 * params[1] + job.gate as f32 + job.velocity;
             // SAFETY: an output has a plane a channel.
             unsafe {
-                job.outputs.add(at).write(told + (state[0] % 4_096) as f32 + 8_192.0 * state[1] as f32)
+                job.outputs
+                    .wrapping_add(at)
+                    .write(told + (state[0] % 4_096) as f32 + 8_192.0 * state[1] as f32)
             };
         }
     }
@@ -83,7 +91,7 @@ fn teller() -> BacklineModuleType {
 }
 
 fn taken(rack: &BacklineRack) -> Foreign {
-    let mut foreign = Foreign::new(read(rack).ok().expect("the rack is good"));
+    let mut foreign = Foreign::new(read(rack).expect("the rack is good"));
     for index in 0..foreign.types() {
         foreign.warm(index, RATE_HZ, BLOCK_FRAMES);
     }
@@ -169,7 +177,7 @@ proptest! {
         moves_before in 0_usize..6,
     ) {
         let (mut rack, panels) = tellers();
-        let record = record_of(&panels, 0, channels);
+        let record = record_of(&panels, TELLER, channels);
         prop_assert!(rack.fits(&record, RATE_HZ));
         let mut played = Played::begun(&mut rack, record);
         let mut model = Model::of(record);
@@ -193,7 +201,7 @@ proptest! {
 #[test]
 fn a_record_that_is_not_what_its_type_needs_does_not_fit() {
     let (rack, panels) = tellers();
-    let good = record_of(&panels, 0, 2);
+    let good = record_of(&panels, TELLER, 2);
     assert!(rack.fits(&good, RATE_HZ));
     assert_eq!((good.state_words, rack.most_state_words()), (16 + STATE_WORDS, 18));
     let others = [
@@ -212,7 +220,7 @@ fn a_record_that_is_not_what_its_type_needs_does_not_fit() {
 #[test]
 fn a_block_that_fails_changes_no_state_but_what_the_module_was_told() {
     let (mut rack, panels) = tellers();
-    let mut played = Played::begun(&mut rack, record_of(&panels, 0, 1));
+    let mut played = Played::begun(&mut rack, record_of(&panels, TELLER, 1));
     played.play(&mut rack, 64, &[], &[]).expect("it plays");
     let before = played.state.to_vec();
     let events = [played.event(5, kind::GATE_ON, 0.5), played.event(9, 0, -0.5)];
@@ -245,7 +253,7 @@ fn whoever_keeps_memory_for_each_module_is_told_which_are_ours() {
     with_rest.rest = Some(note_ours);
     let mut foreign = taken(&with_rest);
     let panels = foreign.panels();
-    let record = |instance| ModuleRecord { instance, ..record_of(&panels, 0, 1) };
+    let record = |instance| ModuleRecord { instance, ..record_of(&panels, "ring", 1) };
     let mut played = [8, 3].map(|instance| Played::begun(&mut foreign, record(instance)));
     for module in &mut played {
         module.play(&mut foreign, 64, &[], &[]).expect("it plays");
@@ -263,7 +271,7 @@ unsafe extern "C" fn too_cold(_user: *mut c_void, type_index: u32, _rate_hz: f32
 fn a_type_that_cannot_be_made_ready_is_why_the_worker_cannot_play() {
     let mut cold = rack(vec![module_type(c"one"), module_type(c"two"), module_type(c"three")]);
     cold.warm = Some(too_cold);
-    let mut foreign = Foreign::new(read(&cold).ok().expect("the rack is good"));
+    let mut foreign = Foreign::new(read(&cold).expect("the rack is good"));
     let prices = [0, 1, 2].map(|index| foreign.warm(index, RATE_HZ, BLOCK_FRAMES) > 0.0);
     assert_eq!(prices, [true, false, false]);
     assert_eq!(foreign.ready(None), Err("\"two\" cannot be made ready: warm returned 5".to_owned()));

@@ -13,7 +13,7 @@ use std::ptr::null;
 use support::racks::{described, kept, module_type, param, port, rack, read};
 
 fn refusal(rack: &BacklineRack) -> String {
-    read(rack).err().expect("it is refused").to_string()
+    read(rack).expect_err("it is refused").to_string()
 }
 
 /// What is said of a rack with one type, which `spoil` has spoilt.
@@ -32,8 +32,7 @@ fn spoilt_param(spoil: impl Fn(&mut BacklineParam)) -> String {
 
 #[test]
 fn a_good_rack_is_taken() {
-    let offer =
-        read(&rack(vec![module_type(c"ring"), module_type(c"ring@2/b.dll:0")])).ok().expect("it is good");
+    let offer = read(&rack(vec![module_type(c"ring"), module_type(c"ring@2/b.dll:0")])).expect("it is good");
     let names: Vec<&str> = offer.panels.iter().map(|panel| panel.name.as_str()).collect();
     assert_eq!(names, ["ring", "ring@2/b.dll:0"]);
     assert!(read(&rack(vec![])).is_ok(), "whoever found nothing has nothing");
@@ -44,7 +43,7 @@ fn what_leads_nowhere_is_named() {
     let none = |thing: &str| format!("{thing} is NULL or not aligned; set it");
     // SAFETY: null is refused.
     let no_rack = unsafe { reading::read(null()) };
-    assert_eq!(no_rack.err().expect("it is refused").to_string(), none("the rack"));
+    assert_eq!(no_rack.expect_err("it is refused").to_string(), none("the rack"));
     let mut of = rack(vec![module_type(c"ring")]);
     of.render = None;
     assert_eq!(refusal(&of), none("the rack's render"));

@@ -29,6 +29,7 @@ const MAX_AHEAD_BLOCKS: u32 = 64;
 const MAX_PROCESS_BYTES: u32 = 15;
 
 /// A rack that can be played: copied, and checked.
+#[derive(Debug)]
 pub struct Offer {
     /// What it is called, if anything.
     pub process: Option<String>,

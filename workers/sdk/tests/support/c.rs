@@ -1,6 +1,8 @@
 //! Workers in C, compiled against the library that was built with this test program.
 
-use super::worker::said;
+use super::Stage;
+use super::worker::{Worker, said};
+use backline_abi::panel::{Line, Panel};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -99,5 +101,31 @@ impl Drop for Program {
     fn drop(&mut self) {
         // What is left is in the build folder.
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The types in a description.
+pub fn panels(described: &str) -> Vec<Panel> {
+    let line = |line: &str| match serde_json::from_str(line).expect("a line is what the engine reads") {
+        Line::Type(panel) => panel,
+        other => panic!("not a type: {other:?}"),
+    };
+    described.lines().map(line).collect()
+}
+
+/// The command line of `program` as the worker in `slot`.
+pub fn command(on: &Stage, program: &Program, slot: usize) -> Command {
+    let core = slot % std::thread::available_parallelism().map_or(1, usize::from);
+    let numbers = [slot.to_string(), core.to_string(), std::process::id().to_string()];
+    program.command(&[on.name(), &numbers[0], &numbers[1], &numbers[2]])
+}
+
+impl Stage {
+    /// A worker of `program` in `slot`, ready, with the types that it has.
+    pub fn c_worker(&self, program: &Program, slot: usize) -> Worker {
+        self.mean_panels_in(slot, &panels(&program.describe()));
+        let mut worker = Worker::started(self, slot, command(self, program, slot));
+        worker.await_ready(self, slot);
+        worker
     }
 }

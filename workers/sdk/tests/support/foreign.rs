@@ -1,59 +1,40 @@
-//! Workers in other languages on a stage.
+//! Modules of types that a worker of another kind has described.
 
-use super::c::Program;
-use super::worker::Worker;
 use super::{Module, Stage};
 use backline_abi::layout::status;
-use backline_abi::panel::{Line, Panel, fingerprint};
+use backline_abi::panel::{Panel, fingerprint};
 use backline_abi::plan::{MAX_PARAMS, ModuleRecord};
 use bytemuck::Zeroable;
-use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The types in a description.
-pub fn panels(described: &str) -> Vec<Panel> {
-    let line = |line: &str| match serde_json::from_str(line).expect("a line is what the engine reads") {
-        Line::Type(panel) => panel,
-        other => panic!("not a type: {other:?}"),
-    };
-    described.lines().map(line).collect()
-}
-
-/// The command line of `program` as the worker in `slot`.
-pub fn command(on: &Stage, program: &Program, slot: usize) -> Command {
-    let core = slot % std::thread::available_parallelism().map_or(1, usize::from);
-    let numbers = [slot.to_string(), core.to_string(), std::process::id().to_string()];
-    program.command(&[on.name(), &numbers[0], &numbers[1], &numbers[2]])
-}
-
 impl Stage {
-    /// Means the workers of these slots to have these types.
-    pub fn mean_panels(&self, slots: &[usize], panels: &[Panel]) {
-        for slot in slots {
-            self.control().catalogues[*slot].store(fingerprint(panels), Relaxed);
-        }
+    /// From now on the workers shall have these types.
+    pub fn mean_panels(&self, panels: &[Panel]) {
+        self.mean_catalogue(fingerprint(panels));
     }
 
-    /// A worker of `program` in `slot`, ready, with the types that it has.
-    pub fn foreign(&self, program: &Program, slot: usize) -> Worker {
-        self.mean_panels(&[slot], &panels(&program.describe()));
-        let mut worker = Worker::started(self, slot, command(self, program, slot));
-        worker.await_ready(self, slot);
-        worker
+    /// From now on the worker in `slot` shall.
+    pub fn mean_panels_in(&self, slot: usize, panels: &[Panel]) {
+        self.control().catalogues[slot].store(fingerprint(panels), Relaxed);
     }
 
-    /// Enters a module of row `type_index` in `panels`, and has the worker in `slot` set it up.
-    pub fn add_foreign(&mut self, panels: &[Panel], type_index: usize, channels: u32, slot: usize) -> Module {
-        let record = record_of(panels, type_index, channels);
-        let record = ModuleRecord { instance: 100 + self.next_cell, ..record };
-        let module = self.enter_record(record, slot);
-        assert_eq!(self.prepare(&module), status::DONE, "{} is set up", panels[type_index].name);
+    /// Enters a module of type `name` with one channel, and has the worker in `slot` set it up.
+    pub fn add_described(&mut self, panels: &[Panel], name: &str, identity: u32, slot: usize) -> Module {
+        self.add_record(ModuleRecord { identity, ..record_of(panels, name, 1) }, slot)
+    }
+
+    /// Enters a module that is `record`, but for its number, and has the worker in `slot` set it up.
+    pub fn add_record(&mut self, record: ModuleRecord, slot: usize) -> Module {
+        let instance = 100 + self.next_cell;
+        let module = self.enter_record(ModuleRecord { instance, ..record }, slot);
+        assert_eq!(self.prepare(&module), status::DONE, "it is set up");
         module
     }
 }
 
-/// What a module of a type is, but for its number and place.
-pub fn record_of(panels: &[Panel], type_index: usize, channels: u32) -> ModuleRecord {
+/// What a module of type `name` is, but for its place.
+pub fn record_of(panels: &[Panel], name: &str, channels: u32) -> ModuleRecord {
+    let type_index = panels.iter().position(|panel| panel.name == name).expect("the type exists");
     let panel = &panels[type_index];
     let mut params = [0.0; MAX_PARAMS];
     params.iter_mut().zip(&panel.params).for_each(|(value, param)| *value = param.default);

@@ -83,7 +83,8 @@ impl Played {
         }
         self.state.copy_from_slice(&self.before);
         rack.hear(&self.record, events, &mut self.state);
-        Err(self.complaint.text())
+        // What is concealed without a word has none.
+        Err(if outcome == Outcome::Failed { self.complaint.text() } else { "" })
     }
 
     /// Something happens to it.

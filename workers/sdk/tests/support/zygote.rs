@@ -1,11 +1,9 @@
 //! The Python zygote as the engine has it: a child on one end of a socket, and workers that are forked from it.
 
 use super::c::library_folder;
-use super::foreign::record_of;
 use super::{Module, Stage, wait_until};
-use backline_abi::layout::{stage, status};
-use backline_abi::panel::{Fault, Line, Panel, fingerprint};
-use backline_abi::plan::ModuleRecord;
+use backline_abi::layout::stage;
+use backline_abi::panel::{Fault, Line, Panel};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -115,17 +113,13 @@ impl Zygote {
     /// A stage for its workers.
     pub fn stage(&self, test: &str, slots: usize) -> Stage {
         let on = Stage::new(test, slots);
-        on.mean_catalogue(fingerprint(&self.panels));
+        on.mean_panels(&self.panels);
         on
     }
 
     /// Enters a module of type `name`, and has the worker in `slot` set it up.
     pub fn add(&self, on: &mut Stage, name: &str, slot: usize) -> Module {
-        let type_index = self.panels.iter().position(|panel| panel.name == name).expect("the type exists");
-        let record = record_of(&self.panels, type_index, 1);
-        let module = on.enter_record(ModuleRecord { instance: 100 + on.next_cell, ..record }, slot);
-        assert_eq!(on.prepare(&module), status::DONE, "{name} is set up");
-        module
+        on.add_described(&self.panels, name, 5, slot)
     }
 
     /// Its answer to any line.

@@ -11,6 +11,9 @@ use backline_abi::block::Event;
 use backline_abi::commit::block_before;
 use backline_abi::complaint::Complaint;
 
+/// A module that is late for long says so again after this time: control bypasses one that says it often.
+const SAID_AGAIN_S: f32 = 2.0;
+
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
@@ -52,6 +55,9 @@ pub struct Lane {
     samples: Vec<f32>,
     frames: Vec<Frame>,
     complaint: Complaint,
+    /// Frames until it may say again that it is late.
+    quiet_frames: usize,
+    most_quiet_frames: usize,
     /// The room that came back last.
     newest: Option<Box<Room>>,
     block_frames: usize,
@@ -59,7 +65,7 @@ pub struct Lane {
 
 impl Lane {
     /// Nobody yet, touched.
-    pub fn of(sizes: &Sizes, block_frames: usize) -> Self {
+    pub fn of(sizes: &Sizes, block_frames: usize, rate_hz: f32) -> Self {
         let frames = (sizes.ahead_blocks + 2) * block_frames;
         Self {
             instance: 0,
@@ -75,6 +81,8 @@ impl Lane {
             samples: vec![1.0; sizes.output_planes * frames],
             frames: vec![Frame::Lost; frames],
             complaint: Complaint::default(),
+            quiet_frames: 0,
+            most_quiet_frames: (SAID_AGAIN_S * rate_hz) as usize,
             newest: None,
             block_frames,
         }
@@ -125,7 +133,7 @@ impl Lane {
 
     /// The module is gone. A room that is not needed any more comes back.
     pub fn leave(&mut self) -> Option<Box<Room>> {
-        (self.instance, self.run) = (0, 0);
+        (self.instance, self.run, self.quiet_frames) = (0, 0, 0);
         self.newest.take()
     }
 
@@ -199,12 +207,19 @@ impl Lane {
             }
         }
         self.now += job.frames as u64;
+        self.quiet_frames = self.quiet_frames.saturating_sub(job.frames);
         match worst {
-            Frame::There => return Outcome::Rendered,
-            Frame::Missing => job.complaint.say("rendered too late"),
-            Frame::Failed => job.complaint.clone_from(&self.complaint),
-            Frame::Lost => job.complaint.say("taken over; what was rendered ahead elsewhere is lost"),
+            Frame::There => Outcome::Rendered,
+            Frame::Missing if self.quiet_frames == 0 => {
+                self.quiet_frames = self.most_quiet_frames;
+                job.complaint.say("rendered too late");
+                Outcome::Failed
+            }
+            Frame::Failed => {
+                job.complaint.clone_from(&self.complaint);
+                Outcome::Failed
+            }
+            Frame::Missing | Frame::Lost => Outcome::Concealed,
         }
-        Outcome::Failed
     }
 }

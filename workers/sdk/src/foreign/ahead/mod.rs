@@ -6,8 +6,8 @@
 //!  block N ◀── lane's timeline, at N ◀── room (outputs of N - k, state) ◀── queue ───────────┘
 //! ```
 //!
-//! The render thread never waits: what is not there when it is wanted has been rendered too late, and its block fails. Rooms
-//! go round and are never freed; each queue has room for all of them.
+//! The render thread never waits: what is not there when it is wanted has been rendered too late, and its block fails, which
+//! is said now and then. Rooms go round and are never freed; each queue has room for all of them.
 //!
 //! What if the worker dies? The arena has the state of the newest block that came back; what was on its way is lost, so
 //! these types are not exact. Whoever takes the module over begins with that state, and is heard k blocks later.
@@ -97,7 +97,7 @@ impl Ahead {
             from_second,
             bell,
             free: (0..rooms).map(|_| Box::new(Room::of(&sizes, terms.block_frames))).collect(),
-            lanes: (0..lanes).map(|_| Lane::of(&sizes, terms.block_frames)).collect(),
+            lanes: (0..lanes).map(|_| Lane::of(&sizes, terms.block_frames, terms.rate_hz)).collect(),
             runs: 0,
             second: Some(second),
         })
