@@ -76,6 +76,14 @@ impl Pool {
         }
     }
 
+    /// Whether all workers of `kind` play the one module that they play, and none is on its way.
+    pub fn is_taken(&self, kind: usize) -> bool {
+        let (ready, count) = self.readiness(kind);
+        let mut slots = self.slots_of_kind(kind);
+        let is_playing = |slot: usize| self.slots[slot].modules > 0 || !self.slots[slot].state.is_usable();
+        self.kinds[kind].is_single_use && ready >= count && slots.all(is_playing)
+    }
+
     /// Whether every slot of `kind` is given up.
     pub fn has_given_up(&self, kind: usize) -> bool {
         self.slots_of_kind(kind).all(|slot| self.slots[slot].state == State::GivenUp)
