@@ -24,7 +24,7 @@ from .panels import ModuleType
 
 #: Longest import of a file, and longest beginning of a module.
 IMPORT_LIMIT_S = 10.0
-#: For all files together. Many that hang are not worth as much patience: the engine has a minute for all of us.
+#: For all files together: the engine waits a minute for all of us, and many that hang are not worth it.
 PATIENCE_S, LEAST_LIMIT_S = 40.0, 1.0
 #: What a child may take beyond what is there already.
 MEMORY_BYTES = 4 << 30
