@@ -195,6 +195,7 @@ fn render_module(
             stamps: &words[memory.stamps..memory.stamps + memory.stamp_words],
             block,
             first_frame: announced.header.first_frame,
+            is_free_running: announced.header.deadline_ns == u64::MAX,
             complaint: &mut scratch.complaint,
         });
         mirror::end_block(words, memory);

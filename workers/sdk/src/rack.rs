@@ -39,6 +39,8 @@ pub struct Job<'a> {
     pub block: u32,
     /// Frames since the engine started, of the first frame.
     pub first_frame: u64,
+    /// No deadline: the engine waits for the block however long it takes.
+    pub is_free_running: bool,
     /// What it has to say if it fails.
     pub complaint: &'a mut Complaint,
 }

@@ -4,8 +4,10 @@
 mod support;
 
 use backline_abi::block::{Event, kind};
+use backline_abi::crash::{CrashWord, Origin};
 use backline_abi::layout::{ABI_VERSION, stage};
 use backline_abi::panel::{Modulation, Panel};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use support::c::{Linked, Program, command, panels};
 use support::foreign::record_of;
@@ -183,13 +185,47 @@ fn what_is_rendered_ahead_is_heard_two_blocks_later() {
     let _worker = on.c_worker(&program, 0);
     let module = on.add_described(&types, "counts", 5, 0);
     on.plan(&[(&module, &[])]);
-    let mut block = 0;
-    wait_until("a block is heard whole", || {
-        let heard = samples(&on.play(&[&module])[0]);
-        block += 1;
-        assert!(heard[BLOCK_FRAMES - 1] <= (block as f32 - 2.0).max(0.0), "block {block}: {heard:?}");
-        heard[0] > 0.0 && heard.iter().all(|sample| *sample == heard[0])
+    for block in 0..20 {
+        // It tells how many blocks it has rendered, and here nobody is in a hurry.
+        let expected = (block as f32 - 1.0).max(0.0);
+        assert_eq!(samples(&on.play(&[&module])[0]), [expected; BLOCK_FRAMES], "block {block}");
+    }
+    assert!(on.head(0).complaint.read(&mut 0).is_none());
+}
+
+/// Which module a worker dies of when a module that is rendered ahead, beside one that is not, is struck like that.
+fn dies_of_what_is_rendered_ahead(test: &str, velocity: f32, deadline_ns: u64) -> (i32, CrashWord) {
+    let program = Program::contrary(test, &[]);
+    let types = panels(&program.describe());
+    let mut on = Stage::new(test, 1);
+    let mut worker = on.c_worker(&program, 0);
+    let (ahead, beside) = (on.add_described(&types, "counts", 5, 0), on.add_described(&types, "sulks", 5, 0));
+    on.deadline_ns = deadline_ns;
+    on.plan(&[(&ahead, &[]), (&beside, &[])]);
+    let strike =
+        Event { instance: ahead.record.instance, offset_frames: 0, kind: kind::GATE_ON, value: velocity };
+    on.announce(&[strike]);
+    wait_until("the worker dies", || {
+        if on.has_committed(&beside) {
+            on.announce(&[]);
+        }
+        worker.end().is_some()
     });
+    let word = CrashWord::decode(on.head(0).crash.load(Acquire)).expect("it has a last word");
+    assert_eq!(u32::from(word.instance), ahead.record.instance);
+    (worker.await_end().signal().expect("a signal"), word)
+}
+
+#[test]
+fn a_fault_of_what_is_rendered_ahead_is_told_from_one_of_what_is_rendered_beside_it() {
+    let (signal, word) = dies_of_what_is_rendered_ahead("ahead-faults", 1.0, 1);
+    assert_eq!((signal, word.origin), (libc::SIGSEGV, Origin::Kernel));
+}
+
+#[test]
+fn a_second_thread_that_hangs_is_given_up_with_the_module_that_it_hangs_in() {
+    let (signal, word) = dies_of_what_is_rendered_ahead("ahead-hangs", 0.1, 1);
+    assert_eq!((signal, word.origin), (libc::SIGABRT, Origin::Itself));
 }
 
 #[test]

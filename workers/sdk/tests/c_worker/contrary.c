@@ -15,7 +15,8 @@ static const BacklineParam PARAMS[] = {
     {.name = "level", .min = 0.0f, .max = 1.0f, .default_value = 0.5f},
 };
 
-/* "sulks" plays its level, and fails while its gate is open. "counts" plays how many blocks it has rendered, later. */
+/* "sulks" plays its level, and fails while its gate is open. "counts" plays how many blocks it has rendered, later; at a
+   hard gate it writes where it may not, at a soft one it hangs. */
 static const BacklineModuleType TYPES[] = {
     {.name = "sulks", .outputs = OUTPUTS, .output_count = 1, .params = PARAMS, .param_count = 1, .is_gated = 1,
      .most_channels = 2, .is_exact = 1},
@@ -25,6 +26,12 @@ static const BacklineModuleType TYPES[] = {
 
 static int32_t render(void *user, const BacklineJob *job) {
     (void)user;
+    if (job->gate && job->setup.type_index == 1) {
+        volatile int *nowhere = NULL;
+        while (job->velocity < 0.5f) {
+        }
+        *nowhere = 1;
+    }
     if (job->gate && job->setup.instance != 0) {
         backline_complain(job, "I will not play this");
         return 9;

@@ -1,9 +1,9 @@
 //! Modules of types that a worker of another kind has described.
 
 use super::{Module, Stage};
-use backline_abi::layout::status;
+use backline_abi::layout::{Assignment, ModuleMemory, assignment, status};
 use backline_abi::panel::{Panel, fingerprint};
-use backline_abi::plan::{MAX_PARAMS, ModuleRecord};
+use backline_abi::plan::{Location, MAX_PARAMS, ModuleRecord};
 use bytemuck::Zeroable;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -29,6 +29,32 @@ impl Stage {
         let module = self.enter_record(ModuleRecord { instance, ..record }, slot);
         assert_eq!(self.prepare(&module), status::DONE, "it is set up");
         module
+    }
+
+    /// Enters a module that is `record`, wherever there is room.
+    pub fn enter_record(&mut self, record: ModuleRecord, slot: usize) -> Module {
+        let record = ModuleRecord { memory_start: self.next_start as u32, ..record };
+        let arena_words = self.arenas[0].words().len();
+        let memory =
+            ModuleMemory::of(&record, self.shape.block_frames, arena_words).expect("the arena has room");
+        let location = Location { slot: slot as u32, lease: self.draw_lease() };
+        let module = Module { cell: self.next_cell, record, memory, location };
+        self.next_cell += 1;
+        self.next_start = memory.end;
+        self.tell(&module);
+        module
+    }
+
+    /// Has the worker of `module` set it up, and gives what it answers.
+    pub fn prepare(&mut self, module: &Module) -> u32 {
+        let prepare = Assignment {
+            kind: assignment::PREPARE,
+            cell: module.cell,
+            instance: module.record.instance,
+            lease: module.location.lease,
+            ..Assignment::zeroed()
+        };
+        self.ask(module.location.slot as usize, prepare).status
     }
 }
 

@@ -19,7 +19,7 @@ use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{Commit, FIRST, next_block, observe, parity};
 use backline_abi::layout::{
     ABI_VERSION, ARENA_HEAP_WORDS, Answer, ArenaHead, Assignment, BLOCKS_KEPT, Control, Header, MAGIC,
-    ModuleMemory, PAGE, PLANS_KEPT, assignment, status,
+    ModuleMemory, PAGE, PLANS_KEPT, status,
 };
 use backline_abi::plan::{Location, ModuleRecord, Plan};
 use backline_abi::ring::{Consumer, Producer};
@@ -120,6 +120,8 @@ pub struct Stage {
     shape: Shape,
     /// Last block announced.
     pub block: u32,
+    /// When the audio thread stops waiting; never, if nobody says otherwise.
+    pub deadline_ns: u64,
     /// Version of the plan in force.
     pub plan_version: u32,
     replies_heads: Vec<AtomicU32>,
@@ -146,6 +148,7 @@ impl Stage {
             arenas: (0..slots).map(arena).collect(),
             shape,
             block: FIRST,
+            deadline_ns: u64::MAX,
             plan_version: 0,
             replies_heads: (0..slots).map(|_| AtomicU32::new(0)).collect(),
             next_cell: 0,
@@ -267,20 +270,6 @@ impl Stage {
         self.enter_record(record, slot)
     }
 
-    /// Enters a module that is `record`, wherever there is room.
-    pub fn enter_record(&mut self, record: ModuleRecord, slot: usize) -> Module {
-        let record = ModuleRecord { memory_start: self.next_start as u32, ..record };
-        let arena_words = self.arenas[0].words().len();
-        let memory =
-            ModuleMemory::of(&record, self.shape.block_frames, arena_words).expect("the arena has room");
-        let location = Location { slot: slot as u32, lease: self.draw_lease() };
-        let module = Module { cell: self.next_cell, record, memory, location };
-        self.next_cell += 1;
-        self.next_start = memory.end;
-        self.tell(&module);
-        module
-    }
-
     /// Writes a module's record and place as they are.
     pub fn tell(&self, module: &Module) {
         self.control().modules[module.cell as usize].store(&module.record);
@@ -297,18 +286,6 @@ impl Stage {
         let module = self.enter_wished(wish, slot);
         assert_eq!(self.prepare(&module), status::DONE, "{} is set up", wish.name);
         module
-    }
-
-    /// Has the worker of `module` set it up, and gives what it answers.
-    pub fn prepare(&mut self, module: &Module) -> u32 {
-        let prepare = Assignment {
-            kind: assignment::PREPARE,
-            cell: module.cell,
-            instance: module.record.instance,
-            lease: module.location.lease,
-            ..Assignment::zeroed()
-        };
-        self.ask(module.location.slot as usize, prepare).status
     }
 
     /// Queues an assignment without waiting; its ticket comes back.
@@ -373,7 +350,7 @@ impl Stage {
             plan_buffer: self.plan_version % PLANS_KEPT as u32,
             events: events.len() as u32,
             frames_before: BLOCK_FRAMES as u32,
-            deadline_ns: u64::MAX,
+            deadline_ns: self.deadline_ns,
             ..BlockHeader::zeroed()
         };
         cell.header.store(&BlockHeader { block: 0, ..header });

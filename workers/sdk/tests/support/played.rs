@@ -1,6 +1,7 @@
 //! One module of a rack, played without a process: what the worker loop does around a render, and nothing else.
 
 use super::BLOCK_FRAMES;
+use assert_no_alloc::assert_no_alloc;
 use backline_abi::block::Event;
 use backline_abi::commit::{FIRST, next_block};
 use backline_abi::complaint::Complaint;
@@ -24,13 +25,15 @@ pub struct Played {
     /// The block that is played next.
     pub block: u32,
     frame: u64,
+    /// Whether there is no deadline.
+    pub is_free_running: bool,
 }
 
 impl Played {
     /// A module that begins in `rack`.
     pub fn begun(rack: &mut impl Rack, record: ModuleRecord) -> Self {
         let mut played = Self::brought(record, &vec![0xdead; record.state_words as usize], FIRST);
-        rack.init(&played.record, RATE_HZ, &mut played.state);
+        assert_no_alloc(|| rack.init(&played.record, RATE_HZ, &mut played.state));
         played
     }
 
@@ -46,6 +49,7 @@ impl Played {
             complaint: Complaint::default(),
             block,
             frame: 0,
+            is_free_running: false,
         }
     }
 
@@ -74,6 +78,7 @@ impl Played {
             stamps: &[],
             block: self.block,
             first_frame: self.frame,
+            is_free_running: self.is_free_running,
             complaint: &mut self.complaint,
         });
         self.block = next_block(self.block);

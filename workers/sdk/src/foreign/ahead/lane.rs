@@ -147,6 +147,11 @@ impl Lane {
         self.under_way < self.most_under_way
     }
 
+    /// Whether anything that was sent is not back.
+    pub fn has_anything_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
     /// Where the present block belongs.
     pub fn send(&mut self, lane: usize) -> Ticket {
         self.under_way += 1;
@@ -186,6 +191,13 @@ impl Lane {
             self.complaint.clone_from(&room.complaint);
         }
         self.newest.replace(room)
+    }
+
+    /// Whether a frame of the present block is not there, and may still come.
+    pub fn awaits(&self, frames: usize) -> bool {
+        let total = self.frames.len() as u64;
+        let mut due = (self.now..self.now + frames as u64).map(|frame| self.frames[(frame % total) as usize]);
+        self.under_way > 0 && due.any(|frame| frame == Frame::Missing)
     }
 
     /// Hears the present block, if it is there, and the newest state.

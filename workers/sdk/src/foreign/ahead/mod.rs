@@ -7,12 +7,17 @@
 //! ```
 //!
 //! The render thread never waits: what is not there when it is wanted has been rendered too late, and its block fails, which
-//! is said now and then. Rooms go round and are never freed; each queue has room for all of them.
+//! is said now and then. Only a free-running engine, which waits for everybody, waits for this, too. Rooms go round and are
+//! never freed; each queue has room for all of them.
+//!
+//! What if the second thread hangs? All that it renders is late, and after a second the process dies of the module that it
+//! hangs in, so that the others go on elsewhere.
 //!
 //! What if the worker dies? The arena has the state of the newest block that came back; what was on its way is lost, so
 //! these types are not exact. Whoever takes the module over begins with that state, and is heard k blocks later.
 
 pub mod lane;
+mod progress;
 pub mod room;
 mod second;
 
@@ -20,12 +25,14 @@ use super::words::OwnWords;
 use crate::c_api::functions::Functions;
 use crate::rack::{Job, Outcome};
 use backline_abi::block::Event;
-use backline_abi::wake;
+use backline_abi::crash;
+use backline_abi::wake::{self, now_ns};
 use lane::{Beginning, Lane};
+use progress::Progress;
 use room::{Room, Sizes};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Release};
+use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::thread::JoinHandle;
 
 /// Modules that one worker renders ahead at most.
@@ -34,6 +41,8 @@ const MOST_LANES: usize = 32;
 const MOST_BYTES: usize = 64 << 20;
 /// Stack of the second thread; all of it is locked if memory is.
 const STACK_BYTES: usize = 4 << 20;
+/// Longest sleep of a render thread that waits; whatever there is to see wakes it before.
+const LOOK_AGAIN_NS: u64 = 100_000_000;
 
 /// What the second thread needs to know.
 #[derive(Clone, Copy)]
@@ -57,6 +66,7 @@ pub struct Ahead {
     free: Vec<Box<Room>>,
     lanes: Vec<Lane>,
     runs: u64,
+    progress: Progress,
     second: Option<JoinHandle<()>>,
 }
 
@@ -64,6 +74,8 @@ pub struct Ahead {
 #[derive(Default)]
 struct Bell {
     word: AtomicU32,
+    /// Rung when a room has come back.
+    returned: AtomicU32,
     is_closing: AtomicU32,
 }
 
@@ -99,6 +111,7 @@ impl Ahead {
             free: (0..rooms).map(|_| Box::new(Room::of(&sizes, terms.block_frames))).collect(),
             lanes: (0..lanes).map(|_| Lane::of(&sizes, terms.block_frames, terms.rate_hz)).collect(),
             runs: 0,
+            progress: Progress::of(terms.rate_hz),
             second: Some(second),
         })
     }
@@ -125,9 +138,27 @@ impl Ahead {
         };
         lane.has_sent(is_sent);
         lane.note(job.state, job.events, params);
-        let outcome = lane.hear(job, params);
         self.bell.ring();
-        outcome
+        if job.is_free_running {
+            self.await_return(index, job.frames);
+        } else if self.progress.is_stuck(job, &self.lanes, self.bell.returned.load(Relaxed)) {
+            crash::die_of_second();
+        }
+        self.lanes[index].hear(job, params)
+    }
+
+    /// Waits for what is to be heard now, as long as it may still come.
+    fn await_return(&mut self, index: usize, frames: usize) {
+        loop {
+            // Acquire: a room that came back before the bell was rung is in the queue (pairs with the second thread's).
+            let returned = self.bell.returned.load(Acquire);
+            self.collect();
+            let is_gone = self.second.as_ref().is_none_or(JoinHandle::is_finished);
+            if is_gone || !self.lanes[index].awaits(frames) {
+                return;
+            }
+            wake::wait(&self.bell.returned, returned, now_ns() + LOOK_AGAIN_NS);
+        }
     }
 
     /// The block of these events failed: they are noted in `state`, once. Real-time safe.

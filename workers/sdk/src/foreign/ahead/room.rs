@@ -122,6 +122,11 @@ impl Room {
         }
     }
 
+    /// Whose block it is.
+    pub fn instance(&self) -> u32 {
+        self.record.instance
+    }
+
     /// Copies what is heard and told in a block. Real-time safe.
     pub fn fill(&mut self, job: &Job<'_>, params: usize, ticket: Ticket) {
         self.ticket = ticket;

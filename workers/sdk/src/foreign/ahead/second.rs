@@ -6,11 +6,12 @@ use super::{Bell, Terms};
 use crate::aligned::AlignedWords;
 use crate::c_api::voice;
 use crate::warm::touch_stack;
-use backline_abi::rights;
 use backline_abi::wake::{self, now_ns};
+use backline_abi::{crash, rights};
 use rtrb::{Consumer, Producer};
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::mpsc::Sender;
 
 /// Longest sleep; whatever there is to do wakes it before.
@@ -41,6 +42,11 @@ impl Second {
 
     /// The thread's life.
     pub(super) fn run(mut self, started: &Sender<()>) {
+        if let Err(cause) = crash::listen_in_second() {
+            // Whether or not there is a standard error.
+            let _ =
+                writeln!(io::stderr(), "faults of modules rendered ahead will not be told apart: {cause}");
+        }
         rights::flush_denormals();
         touch_stack();
         voice::clear();
@@ -67,10 +73,15 @@ impl Second {
 
     fn render(&mut self, mut room: Box<Room>) {
         if let Some(state) = self.states.get_mut(room.ticket.lane) {
+            crash::second_renders(room.instance());
             room.render(&self.terms, state);
+            crash::second_renders(0);
         }
         // The queue has room for all rooms there are.
         let returned = self.outbox.push(room);
         debug_assert!(returned.is_ok(), "a room has no way back");
+        // Release: the room is in the queue (pairs with the render thread's load, if that waits).
+        self.bell.returned.fetch_add(1, Release);
+        wake::wake(&self.bell.returned);
     }
 }
