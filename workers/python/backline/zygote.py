@@ -137,6 +137,8 @@ def _be_worker(words: list[str], mark: str, run: Run) -> NoReturn:
         process.own_group()
         if process.await_parent(int(words[3]), PARENT_LIMIT_S):
             process.write_mark(mark)
+            # What is shared with the zygote stays so until it is written.
+            os.environ["BACKLINE_FORKED"] = "1"
             code = run(words)
         else:
             print(f"worker {words[1]}: process {words[3]} has not become its parent", file=sys.stderr)
