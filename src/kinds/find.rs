@@ -104,6 +104,9 @@ fn kind(settings: &Settings, modules: &[PathBuf], manifest: Manifest) -> Result<
         let own = std::env::var_os("PYTHONPATH").into_iter().map(PathBuf::from);
         variables.push(("PYTHONPATH", joined(std::iter::once(manifest.folder.clone()).chain(own))));
     }
+    // Said in any case, so that nobody inherits what the engine was started with.
+    variables.push(("BACKLINE_SANDBOX", manifest.sandbox.word().into()));
+    variables.push(("BACKLINE_MEMORY_MIB", manifest.limits.memory_mib.to_string().into()));
     let start = manifest.start;
     let args = rest.iter().map(OsString::from).collect();
     Ok(Kind { manifest, recipe: Recipe { program, args, variables, start } })
