@@ -66,6 +66,11 @@ pub struct Zygote {
 impl Zygote {
     /// Starts one with the modules in `paths`, and hears it out.
     pub fn ready(paths: &[PathBuf]) -> Self {
+        Self::ready_with(paths, &[])
+    }
+
+    /// The same with `variables` beside.
+    pub fn ready_with(paths: &[PathBuf], variables: &[(&str, &str)]) -> Self {
         // SAFETY: integer arguments only. Orphans of the zygote come to us, as they come to the engine.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
         let (ours, theirs) = UnixStream::pair().expect("two sockets");
@@ -77,6 +82,7 @@ impl Zygote {
             .env("BACKLINE_MODULES", files.join(":"))
             .env("BACKLINE_PRELOAD", "numpy:scipy.signal:scipy.fft")
             .env("BACKLINE_WARD", MARK)
+            .envs(variables.iter().copied())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .spawn()
