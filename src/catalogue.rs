@@ -18,6 +18,8 @@ pub const NATIVE: usize = 0;
 const MAX_OUTPUTS: usize = 4;
 /// Words of state that a module of another kind may have: 4 MiB.
 const MOST_STATE_WORDS: u32 = 1024 * 1024;
+/// An id has 32 characters, and room for a number is needed.
+const LONGEST_STEM: usize = 24;
 /// Characters of a type's name.
 const MOST_NAME_CHARS: usize = 128;
 
@@ -102,6 +104,17 @@ pub fn hint_for(name: &str) -> String {
     hint(name, all().iter().map(|row| row.panel.name)) + &note
 }
 
+/// What ids of modules of a type begin with: its name, or of the name of a plug-in, the end that can be one.
+pub fn stem(type_name: &str) -> String {
+    let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if type_name.chars().all(is_id) {
+        return type_name.to_owned();
+    }
+    let mut pieces = type_name.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let last = pieces.find(|piece| !piece.is_empty()).unwrap_or("module").to_ascii_lowercase();
+    last.chars().take(LONGEST_STEM).collect()
+}
+
 /// Says why types may be missing that a performer expects; `None` if all are there.
 pub fn set_note(note: Option<String>) {
     *NOTE.write().unwrap_or_else(PoisonError::into_inner) = note;
@@ -141,8 +154,10 @@ pub fn add(kind: usize, panels: &[Panel], is_routed: impl Fn(&str) -> bool) -> V
 
 /// Takes the names away that are meant to be another kind's; before any of them is used.
 pub fn withdraw(kind: usize, is_routed: impl Fn(&str) -> bool) {
-    let mut rows = ROWS.write().unwrap_or_else(PoisonError::into_inner);
-    rows.retain(|row| row.kind != kind || is_routed(row.panel.name));
+    // Asked before the lock is taken: whoever answers may look here.
+    let kept: Vec<_> =
+        all().into_iter().filter(|row| row.kind != kind || is_routed(row.panel.name)).collect();
+    *ROWS.write().unwrap_or_else(PoisonError::into_inner) = kept;
 }
 
 fn check(panel: &Panel) -> Result<(), String> {

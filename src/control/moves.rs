@@ -7,6 +7,7 @@ use super::cells::Placed;
 use crate::patch::Patch;
 use crate::patch::order::{neighbours, order};
 use crate::supervise::alarm::Offence;
+use crate::supervise::lifecycle::State;
 use crate::takeover::{Fact, Reason, Request};
 use backline_abi::plan::Location;
 
@@ -41,6 +42,8 @@ impl Conductor {
         let Fact { reason, slot, pid, to, modules, rendering, first_lease, .. } = *fact;
         match reason {
             Reason::Late => return self.pool.note_late(slot),
+            // It was told to leave, and had nothing that anybody hears.
+            Reason::Died if self.pool.slots()[slot].state == State::Retired => return,
             // It had nothing to lose; its end is told when it is judged.
             Reason::Died if modules == 0 && to.is_some() => return,
             Reason::Starved => {

@@ -18,7 +18,7 @@ const GRAVE_PATIENCE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(1);
 
 /// Why a module cannot play.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RealiseError {
     /// No memory.
     #[error(transparent)]
@@ -102,9 +102,15 @@ impl Conductor {
                     }
                     Err(failure) => failure.into(),
                 },
+                Err(PlaceError::NobodyReady) if self.pool.is_taken(module.row.kind) => {
+                    self.all_taken(module.row.kind).into()
+                }
                 Err(refusal) => RealiseError::from(refusal),
             };
-            let is_final = matches!(refusal, RealiseError::Place(PlaceError::NoTime { .. }));
+            let is_final = matches!(
+                refusal,
+                RealiseError::Place(PlaceError::NoTime { .. } | PlaceError::AllTaken { .. })
+            );
             if is_final || Instant::now() >= until {
                 self.rig().control().places[placed.cell as usize].put(Location::default());
                 self.cells.untake(&placed);
@@ -114,6 +120,10 @@ impl Conductor {
             self.tend_pool();
             std::thread::sleep(LOOK);
         }
+    }
+
+    fn all_taken(&self, kind: usize) -> PlaceError {
+        PlaceError::AllTaken { kind: self.kind_name(kind).to_owned(), workers: self.pool.readiness(kind).1 }
     }
 
     /// Has the worker in `slot` set up a module that plays nowhere yet.

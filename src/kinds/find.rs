@@ -4,7 +4,7 @@
 //! or above the program. Of two of one name the first counts. Python is warm if there are modules for it, plug-ins if
 //! there is one to preload; every other kind that is found is.
 
-use super::manifest::{FILE, Manifest, ManifestError, StartBy};
+use super::manifest::{FILE, Manifest, ManifestError, StartBy, Trust};
 use super::{Kind, Recipe};
 use crate::config::Settings;
 use etcetera::BaseStrategy;
@@ -103,6 +103,12 @@ fn kind(settings: &Settings, modules: &[PathBuf], manifest: Manifest) -> Result<
         variables.push(("BACKLINE_MODULES", joined(modules.iter().cloned())));
         let own = std::env::var_os("PYTHONPATH").into_iter().map(PathBuf::from);
         variables.push(("PYTHONPATH", joined(std::iter::once(manifest.folder.clone()).chain(own))));
+    }
+    if manifest.name == PLUGIN {
+        variables.push(("BACKLINE_RATE", settings.rate_hz.to_string().into()));
+        variables.push(("BACKLINE_BLOCK", settings.block_frames.to_string().into()));
+        let is_trusted = manifest.trust == Trust::Own;
+        variables.push(("BACKLINE_INSTANCES", if is_trusted { "4" } else { "1" }.into()));
     }
     // Said in any case, so that nobody inherits what the engine was started with.
     variables.push(("BACKLINE_SANDBOX", manifest.sandbox.word().into()));

@@ -5,6 +5,7 @@
 
 use super::args::whole;
 use super::refusal::{Reason, shown};
+use crate::catalogue;
 use crate::command::{PortName, is_file_name};
 use crate::pattern;
 use rosc::OscType;
@@ -54,7 +55,7 @@ pub fn new_id(type_name: &str, written: OscType) -> Result<String, Reason> {
         let high = f64::from(i32::MAX);
         return Err(Reason::OutOfRange { what: "a number as id", low: 0.0, high, found: number as f64 });
     }
-    let id = format!("{type_name}{number}");
+    let id = format!("{}{number}", catalogue::stem(type_name));
     if is_id(&id) { Ok(id) } else { Err(Reason::BadId(shown(&id))) }
 }
 

@@ -226,9 +226,10 @@ impl Patch {
 
     /// `{type}{n}` with the smallest n from 1 that nobody has.
     fn free_id(&self, type_name: &str) -> String {
+        let stem = catalogue::stem(type_name);
         let mut n = 1;
         loop {
-            let id = format!("{type_name}{n}");
+            let id = format!("{stem}{n}");
             if !self.instances.contains_key(&id) {
                 return id;
             }

@@ -137,7 +137,7 @@ impl Reader<'_> {
             None => None,
             Some(item) => match (item.as_str(), item.as_integer()) {
                 (Some(id), _) => Some(id.to_owned()),
-                (_, Some(number)) => Some(format!("{type_name}{number}")),
+                (_, Some(number)) => Some(format!("{}{number}", catalogue::stem(&type_name))),
                 _ => return Err(self.wrong_type(table, "id", "a text such as \"vco1\", or a number")),
             },
         };

@@ -61,20 +61,30 @@ pub fn last_word(rig: &Rig, slot: usize, pid: u32) -> Option<CrashWord> {
 /// module may have left a second worker. Real-time safe.
 pub fn was_rendering(rig: &Rig, slot: usize, pid: u32) -> Option<Culprit> {
     let head = rig.head(slot);
-    let instance = head.rendering.load(Relaxed);
-    if instance == 0 || head.pid.load(Relaxed) != pid {
+    let rendering = head.rendering.load(Relaxed);
+    // A second thread renders beside the first: only the last word tells which of the two it was.
+    let word = last_word(rig, slot, pid).map_or(rendering as u16, |word| word.instance);
+    let is_it = |instance: u32| {
+        if word == rendering as u16 { instance == rendering } else { instance as u16 == word }
+    };
+    if word == 0 && rendering == 0 || head.pid.load(Relaxed) != pid {
         return None;
     }
     let control = rig.control();
-    let records = control.modules.iter().map(|record| record.load());
-    let (cell, record) = records.enumerate().find(|(_, record)| record.instance == instance)?;
-    let place = &control.places[cell];
-    let [left, previous] = place.sources();
-    let lives_here = [place.current(), left, previous]
-        .iter()
-        .any(|location| !location.is_nowhere() && location.slot as usize == slot);
+    let lives_here = |cell: usize| {
+        let place = &control.places[cell];
+        let [left, previous] = place.sources();
+        [place.current(), left, previous]
+            .iter()
+            .any(|location| !location.is_nowhere() && location.slot as usize == slot)
+    };
+    let records = control.modules.iter().map(|record| record.load()).enumerate();
+    let (_, record) = records
+        .filter(|(_, record)| record.instance != 0 && is_it(record.instance))
+        .find(|(cell, _)| lives_here(*cell))?;
+    let instance = record.instance;
     let block = block_after_commit(rig, slot, &record).unwrap_or(NEVER);
-    lives_here.then_some(Culprit { instance, type_key: catalogue::key_of(&record), block })
+    Some(Culprit { instance, type_key: catalogue::key_of(&record), block })
 }
 
 /// The block after the last one that `slot` committed of a module: the one that was being rendered. `NEVER` before

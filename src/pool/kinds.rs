@@ -9,6 +9,9 @@ use crate::supervise::orders::Order;
 use backline_abi::panel::{Panel, fingerprint};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// The types of a kind, for its workers: a line each, its name, a tab, the file it comes from.
+const TYPES_VARIABLE: &str = "BACKLINE_TYPES";
+
 /// (kind, number within it) of each slot for workers of `others`, one to spare for each kind.
 pub fn slots_of(others: &[Kind]) -> Vec<(usize, usize)> {
     let of_kind = |(index, kind): (usize, &Kind)| {
@@ -35,6 +38,10 @@ impl Pool {
             // Relaxed: it is stored before a worker is started, which is what makes it read.
             self.rig.control().catalogues[slot].store(meant, Relaxed);
         }
+        // Where they are, so that its workers need not look for them again.
+        let line = |panel: &Panel| format!("{}\t{}\n", panel.name, panel.origin);
+        let value = panels.iter().map(line).collect();
+        self.supervisor.order(Order::Teach { kind, name: TYPES_VARIABLE, value });
     }
 
     /// Keeps as many workers of `kind` as there shall be, and replaces those that have played their one module.
@@ -67,6 +74,14 @@ impl Pool {
             0 => policy,
             hard_mib => RecyclePolicy { hard_mib, soft_mib: hard_mib - hard_mib / 4, ..policy },
         }
+    }
+
+    /// Whether all workers of `kind` play the one module that they play, and none is on its way.
+    pub fn is_taken(&self, kind: usize) -> bool {
+        let (ready, count) = self.readiness(kind);
+        let mut slots = self.slots_of_kind(kind);
+        let is_playing = |slot: usize| self.slots[slot].modules > 0 || !self.slots[slot].state.is_usable();
+        self.kinds[kind].is_single_use && ready >= count && slots.all(is_playing)
     }
 
     /// Whether every slot of `kind` is given up.

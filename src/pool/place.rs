@@ -41,11 +41,22 @@ pub struct Request<'a> {
 }
 
 /// Why nothing could be placed.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlaceError {
     /// No slot may take modules at the moment.
     #[error("no worker is ready (see `backline status`); try again in a moment")]
     NobodyReady,
+    /// Workers of this kind play one module each, and all do.
+    #[error(
+        "all {workers} workers of kind {kind} are taken, and each plays one module; free one, raise [kind.{kind}] count \
+         in backline.toml, or say trust = \"own\" there, so that they play several"
+    )]
+    AllTaken {
+        /// Kind.
+        kind: String,
+        /// Workers of it.
+        workers: usize,
+    },
     /// Every core is full.
     #[error(
         "no time left in the block: the module needs {needed_us:.1} us, the freest core has {free_us:.1} us left \

@@ -12,6 +12,15 @@ pub enum Order {
         /// Number of its recipe.
         kind: usize,
     },
+    /// Tell the workers of a kind, and not who speaks for it, something more.
+    Teach {
+        /// Number of its recipe.
+        kind: usize,
+        /// Name of a variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// Start a worker in `slot`, pinned to `core`.
     Spawn {
         /// Number of its recipe.

@@ -153,6 +153,9 @@ impl Keeper {
             loop {
                 match self.orders.try_recv() {
                     Ok(Order::Open { kind }) => self.open(kind),
+                    Ok(Order::Teach { kind, name, value }) => {
+                        self.recipes[kind].variables.push((name, value.into()));
+                    }
                     Ok(Order::Spawn { kind, slot, core }) => self.spawn(kind, slot, core),
                     Ok(Order::Kill { slot, offence }) => self.condemn(slot, offence),
                     Ok(Order::Dismiss { slot }) => self.dismiss(slot),

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod jack;
 pub mod packets;
 pub mod processes;
+pub mod python;
 pub mod render;
 pub mod rig;
 pub mod sound;

@@ -8,7 +8,7 @@ use crate::layout::ArenaHead;
 use std::io;
 use std::ptr::null_mut;
 use std::sync::atomic::{
-    AtomicPtr,
+    AtomicI32, AtomicPtr, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -68,12 +68,44 @@ impl CrashWord {
 /// Where the last word goes; null until [`listen`].
 static HEAD: AtomicPtr<ArenaHead> = AtomicPtr::new(null_mut());
 
+/// The thread that renders ahead, if there is one, and what it renders.
+static SECOND: AtomicI32 = AtomicI32::new(0);
+static SECOND_RENDERS: AtomicU32 = AtomicU32::new(0);
+
 /// From now on a fatal fault of this process leaves its last word in `head`, and then kills the process as it
 /// would have done anyway. For the calling thread; replaces whatever handlers there were, because Rust's own
 /// swallows the first SIGSEGV that somebody else sends.
 pub fn listen(head: &'static ArenaHead) -> io::Result<()> {
     // Release: pairs with the handler's load.
     HEAD.store(std::ptr::from_ref(head).cast_mut(), Release);
+    use_signal_stack()?;
+    LISTENED_TO.iter().try_for_each(|signal| install(*signal))
+}
+
+/// The calling thread renders beside the first one: its faults are its own modules' ([`second_renders`]).
+pub fn listen_in_second() -> io::Result<()> {
+    // SAFETY: no arguments.
+    SECOND.store(unsafe { libc::gettid() }, Relaxed);
+    use_signal_stack()
+}
+
+/// What the second thread renders; 0 for nothing. Real-time safe.
+pub fn second_renders(instance: u32) {
+    SECOND_RENDERS.store(instance, Relaxed);
+}
+
+/// The second thread does not get through what it renders: the process dies of that module.
+pub fn die_of_second() -> ! {
+    // Acquire: pairs with `listen`.
+    let head = HEAD.load(Acquire);
+    // SAFETY: it is null or came from a `&'static ArenaHead`.
+    if let Some(head) = unsafe { head.as_ref() } {
+        head.rendering.store(SECOND_RENDERS.load(Relaxed), Relaxed);
+    }
+    std::process::abort()
+}
+
+fn use_signal_stack() -> io::Result<()> {
     // Never freed: a thread's signal stack is in use until the process ends.
     let stack = Box::leak(vec![1_u8; STACK_BYTES].into_boxed_slice());
     let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK_BYTES };
@@ -81,7 +113,7 @@ pub fn listen(head: &'static ArenaHead) -> io::Result<()> {
     if unsafe { libc::sigaltstack(&stack, null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    LISTENED_TO.iter().try_for_each(|signal| install(*signal))
+    Ok(())
 }
 
 fn install(signal: libc::c_int) -> io::Result<()> {
@@ -97,20 +129,28 @@ fn install(signal: libc::c_int) -> io::Result<()> {
     if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The handler. Async-signal-safe: loads and stores of atomics, getpid and raise; no allocation, no lock, no
+/// The handler. Async-signal-safe: loads and stores of atomics, gettid, getpid and raise; no allocation, no lock, no
 /// unwinding. If the arena itself is what faults, the second fault kills at once, without a word.
 extern "C" fn last_word(signal: libc::c_int, about: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // Acquire: pairs with `listen`.
     let head = HEAD.load(Acquire);
     // SAFETY: it is null or came from a `&'static ArenaHead`.
     if let Some(head) = unsafe { head.as_ref() } {
-        let instance = head.rendering.load(Relaxed) as u16;
+        let instance = rendered_here(head);
         // Release: whoever sees the word sees what was stored before the fault (pairs with the engine's load).
         head.crash.store(CrashWord { signal, origin: origin_of(about), instance }.encode(), Release);
     }
     // SAFETY: the default action is in force again (SA_RESETHAND) and the signal is blocked while we are here, so
     // this is delivered, and kills, when the handler returns; raise is async-signal-safe.
     unsafe { libc::raise(signal) };
+}
+
+/// Lower half of the instance that the calling thread of the process of `head` renders; 0 for none. Async-signal-safe.
+pub(crate) fn rendered_here(head: &ArenaHead) -> u16 {
+    // SAFETY: no arguments; async-signal-safe.
+    let is_second = unsafe { libc::gettid() } == SECOND.load(Relaxed);
+    let rendering = if is_second { &SECOND_RENDERS } else { &head.rendering };
+    rendering.load(Relaxed) as u16
 }
 
 fn origin_of(about: *mut libc::siginfo_t) -> Origin {

@@ -6,6 +6,7 @@
 //! A signal that is blocked kills when the kernel raises it, and C libraries block all of them while they start a thread
 //! or a process. So whoever wants to block signals is trapped, too, and gets what he wants, but for SIGSYS.
 
+use crate::crash::rendered_here;
 use crate::layout::ArenaHead;
 use std::io;
 use std::ptr::null_mut;
@@ -19,7 +20,7 @@ use std::sync::atomic::{
 pub struct RefusedCall {
     /// Its number, as this machine's kernel counts; [`u16::MAX`] for all that are larger.
     pub call: u16,
-    /// Lower half of the instance that was being rendered, 0 if none was.
+    /// Lower half of the instance that was being rendered by the thread that made the call, 0 if none was.
     pub instance: u16,
 }
 
@@ -82,8 +83,8 @@ pub fn listen(head: &'static ArenaHead) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
 
-/// The handler. Async-signal-safe: loads and stores of atomics and of the interrupted thread's registers; no allocation,
-/// no lock, no system call but the last one of somebody who was sent the signal.
+/// The handler. Async-signal-safe: loads and stores of atomics and of the interrupted thread's registers, gettid, and
+/// raise if somebody else sent the signal; no allocation, no lock. None of these is refused.
 extern "C" fn refuse(_signal: libc::c_int, about: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: SA_SIGINFO: the kernel hands a valid siginfo to the handler, of at least 128 bytes; `About` is its head for
     // this signal, of integers and one pointer that is never followed.
@@ -119,7 +120,7 @@ fn write_down(call: libc::c_long) {
     // SAFETY: it is null or came from a `&'static ArenaHead`.
     if let Some(head) = unsafe { head.as_ref() } {
         let call = u16::try_from(call).unwrap_or(u16::MAX);
-        let instance = head.rendering.load(Relaxed) as u16;
+        let instance = rendered_here(head);
         head.refused_call.store(RefusedCall { call, instance }.encode(), Relaxed);
         // Release: whoever sees the count sees this call, or a later one (pairs with the engine's load).
         head.refused_calls.fetch_add(1, Release);

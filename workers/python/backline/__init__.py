@@ -2,7 +2,8 @@
 
     from backline import Input, Module, Output, Param
 
-Names are imported when they are first used, so that whoever only starts this package can say in words that numpy is missing.
+Names are imported when they are first used, so that whoever only starts this package can say in words that
+numpy is missing.
 """
 
 from __future__ import annotations

@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 USAGE, REFUSED = 64, 78
-#: A worker has one core, and a process with more than one thread cannot be forked.
-ONE_THREAD = (
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 
 
 class NoWorker(Exception):
@@ -40,8 +31,7 @@ class NoWorker(Exception):
 
 def load(tell: Callable[[str], None] = lambda words: None) -> Worker:
     """Everything. `NoWorker` in words if numpy or the SDK is missing."""
-    for variable in ONE_THREAD:
-        os.environ[variable] = "1"
+    process.stay_one_thread()
     tell("importing numpy")
     try:
         from . import binding

@@ -129,7 +129,10 @@ def load(path: str | None = None) -> ctypes.CDLL:
     """The library at `path`, by default the one that BACKLINE_SDK names."""
     path = path or os.environ.get("BACKLINE_SDK")
     if not path:
-        raise NoSdk("BACKLINE_SDK does not say where libbackline_sdk.so is; Python workers are started by `backline run`")
+        raise NoSdk(
+            "BACKLINE_SDK does not say where libbackline_sdk.so is; "
+            "Python workers are started by `backline run`"
+        )
     try:
         sdk = ctypes.CDLL(path)
         sdk.backline_abi_version.restype = c_uint32
@@ -144,7 +147,8 @@ def load(path: str | None = None) -> ctypes.CDLL:
     found = sdk.backline_abi_version()
     if found != ABI_VERSION:
         raise NoSdk(
-            f"the Python worker speaks version {ABI_VERSION}, {path} version {found}; rebuild: cargo build --workspace"
+            f"the Python worker speaks version {ABI_VERSION}, {path} version {found}; "
+            "rebuild: cargo build --workspace"
         )
     return sdk
 

@@ -1,4 +1,4 @@
-"""What went wrong, for a person: the author's own lines of a traceback, and at the end one line with error, file and line."""
+"""What went wrong, for a person: the author's part of a traceback, then error, file and line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The author's files: found, imported each under a module name of its own, and looked through for module classes.
+"""The author's files: found, imported each under a name of its own, looked through for module classes.
 
-In: BACKLINE_MODULES, folders or files. Out: module types, and faults in words with file and line. A file is imported here only after
-`trial` has seen a child process survive it.
+In: BACKLINE_MODULES, folders or files. Out: module types, and faults in words with file and line. A file is
+imported here only after `trial` has seen a child process survive it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def preload(names: list[str], into: Library, tell: Tell) -> None:
         except ModuleNotFoundError as error:
             missing = (error.name or name).partition(".")[0]
             package = PACKAGES.get(missing, f"python3-{missing.replace('_', '-')}")
-            into.refuse(name, f"{missing} is not there for {sys.executable}; install it: apt install {package}")
+            into.refuse(
+                name, f"{missing} is not there for {sys.executable}; install it: apt install {package}"
+            )
         except BaseException as error:
             into.refuse(name, complaint.reason(error))
         if process.threads() > threads:

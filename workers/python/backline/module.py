@@ -1,7 +1,8 @@
 """What an author writes against: `Module`, its ports and its parameters.
 
-A module class says what it is in class attributes, and plays in `render`. Everything here is read once, when the file is imported
-(`panels`), except the guard of `Module.__setattr__`, which keeps an exact module from keeping state that nobody else knows of.
+A module class says what it is in class attributes, and plays in `render`. Everything here is read once,
+when the file is imported (`panels`), except the guard of `Module.__setattr__`, which keeps an exact module
+from keeping state that nobody else knows of.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ class Undeclared(AttributeError):
 class Module:
     """A module type. The first line of its docstring is what a person reads who chooses a module.
 
-    `render` is called for every block, and for each part of a block in which a parameter or a gate changes. Declared
-    `state` is all that is kept from one call to the next: it lives in memory that another worker finds when this one dies, so
-    that the module goes on bit by bit.
+    `render` is called for every block, and for each part of a block in which a parameter or a gate changes.
+    Declared `state` is all that is kept from one call to the next: it lives in memory that another worker
+    finds when this one dies, so that the module goes on bit by bit.
     """
 
     name: ClassVar[str]
@@ -79,7 +80,8 @@ class Module:
     channels: int = 1
     #: False for a class that keeps more than its declared state; then a take-over begins it anew.
     exact: ClassVar[bool] = True
-    #: For a class that is too slow for the deadline: rendered in another thread, heard so many blocks later. Never exact.
+    #: For a class that is too slow for the deadline: rendered in another thread, heard so many blocks
+    #: later. Never exact.
     render_ahead: ClassVar[int] = 0
 
     #: Samples a second.
@@ -99,22 +101,24 @@ class Module:
     _kept: ClassVar[frozenset[str]] = frozenset()
 
     def prepare(self) -> None:
-        """Makes what is the same in every worker, such as tables; called before anything else, `self.rate_hz` and
-        `self.channels` are known. Arrays kept here are read-only afterwards."""
+        """Makes what is the same in every worker, such as tables. Arrays are read-only afterwards.
+
+        Called before anything else; `self.rate_hz`, `self.channels` and `self.block_frames` are known.
+        """
 
     def start(self) -> None:
-        """Fills the declared state before the first frame, where its declared values are not what is wanted."""
+        """Fills the state before the first frame, where the declared values are not what is wanted."""
 
     def render(self, inputs: Inputs, params: Params, out: np.ndarray) -> None:
-        """Fills `out`, an array of (channels, frames) that is all zeros; a tuple of such for more than one output."""
+        """Fills `out`, zeros of (channels, frames); with more than one output a tuple of such arrays."""
         raise NotImplementedError
 
     def __setattr__(self, name: str, value: object) -> None:
         if self._is_guarded and name not in self._kept:
             kind = type(self).__name__
             raise Undeclared(
-                f"{kind} may not keep `self.{name}`: it is not declared in {kind}.state, so it would be lost in a take-over. "
-                f'Declare it (state = {{"{name}": ...}}), set it in prepare() if it never changes, '
-                f"or say exact = False in {kind}"
+                f"{kind} may not keep `self.{name}`: it is not declared in {kind}.state, so it would be lost "
+                f'in a take-over. Declare it (state = {{"{name}": ...}}), set it in prepare() if it never '
+                f"changes, or say exact = False in {kind}"
             )
         object.__setattr__(self, name, value)

@@ -1,6 +1,7 @@
 """From a class to its panel: everything checked, names and numbers in range, faults in words.
 
-In: a subclass of `Module`. Out: a `ModuleType`, and the class made ready for `render`; `c_types` writes types as C structs.
+In: a subclass of `Module`. Out: a `ModuleType`, and the class made ready for `render`. `c_types` writes types
+as C structs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MAX_RENDER_AHEAD = 64
 MAX_STATE_WORDS = 1 << 24
 MODULATIONS = {"none": 0, "octaves": 1, "full_scale": 2}
 #: What an author may not call state: it is there already.
-RESERVED = frozenset(name for name in dir(Module) if not name.startswith("__")) | {"name", "identity", "rate_hz", "block_frames"}
+RESERVED = frozenset({*dir(Module), "name", "identity", "rate_hz", "block_frames"})
 
 
 class Unfit(ValueError):
@@ -52,7 +53,9 @@ class ModuleType:
 
 def _named(what: str, name: object) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise Unfit(f"{what} is called {name!r}, but a name is 1 to 32 of a-z, 0-9 and _, and begins with a letter")
+        raise Unfit(
+            f"{what} is called {name!r}, but a name is 1 to 32 of a-z, 0-9 and _, and begins with a letter"
+        )
     return name
 
 
@@ -83,7 +86,10 @@ def _param(param: object) -> Param:
         raise Unfit(f"params holds {param!r}, which is no Param(...)")
     name = _named("a parameter", param.name)
     if param.modulation not in MODULATIONS:
-        raise Unfit(f"parameter {name!r} has modulation {param.modulation!r}; there are {', '.join(map(repr, MODULATIONS))}")
+        raise Unfit(
+            f"parameter {name!r} has modulation {param.modulation!r}; "
+            f"there are {', '.join(map(repr, MODULATIONS))}"
+        )
     if param.choices:
         choices = [_choice(name, choice) for choice in param.choices]
         _differ(f"choices of parameter {name!r}", choices)
@@ -99,13 +105,18 @@ def _param(param: object) -> Param:
     # As C will have them.
     low, high, default = (ctypes.c_float(number).value for number in given)
     if not (math.isfinite(low) and math.isfinite(high) and low <= default <= high):
-        raise Unfit(f"parameter {name!r} goes from {low} to {high} with default {default}; the default must lie between")
-    summary, unit = _text(f"the summary of {name!r}", param.summary), _text(f"the unit of {name!r}", param.unit)
+        raise Unfit(
+            f"parameter {name!r} goes from {low} to {high} with default {default}; "
+            "the default must lie between"
+        )
+    summary = _text(f"the summary of {name!r}", param.summary)
+    unit = _text(f"the unit of {name!r}", param.unit)
     return replace(param, summary=summary, unit=unit, min=low, max=high, default=default)
 
 
 def _choice(param: str, choice: object) -> str:
-    if not isinstance(choice, str) or not 1 <= len(choice) <= 128 or not choice.isprintable() or " " in choice:
+    is_word = isinstance(choice, str) and choice.isprintable() and " " not in choice
+    if not is_word or not 1 <= len(choice) <= 128:
         raise Unfit(f"parameter {param!r} has the choice {choice!r}, but a choice is one word")
     return choice
 
@@ -148,13 +159,16 @@ def describe(cls: type[Module], origin: str, ahead: Mapping[str, int] = MappingP
     except BadState as error:
         raise Unfit(str(error)) from None
     if layout.words > MAX_STATE_WORDS:
-        raise Unfit(f"its state takes {layout.words * 4 / 2**20:.1f} MiB; {MAX_STATE_WORDS * 4 >> 20} are possible")
+        raise Unfit(
+            f"its state takes {layout.words * 4 / 2**20:.1f} MiB; {MAX_STATE_WORDS * 4 >> 20} are possible"
+        )
     channels = _whole(cls, "channels", 1, MAX_CHANNELS)
     render_ahead = min(ahead.get(name, _whole(cls, "render_ahead", 0, MAX_RENDER_AHEAD)), MAX_RENDER_AHEAD)
     for entry, cell in layout.cells().items():
         setattr(cls, entry, cell)
     cls._kept = frozenset(layout.entries)
-    summary = _text("the docstring", (inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines() or [""])[0])
+    docstring = inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines()
+    summary = _text("the docstring", docstring[0] if docstring else "")
     return ModuleType(
         cls, name, summary, origin, inputs, outputs, params, layout,
         channels, bool(cls.gated), bool(cls.exact) and render_ahead == 0, render_ahead,
@@ -165,7 +179,9 @@ def c_types(types: list[ModuleType]) -> ctypes.Array[BacklineModuleType]:
     """The types as C structs, which keep what they point to."""
 
     def ports(of: list) -> ctypes.Array[BacklinePort]:
-        return (BacklinePort * len(of))(*(BacklinePort(port.name.encode(), port.summary.encode()) for port in of))
+        return (BacklinePort * len(of))(
+            *(BacklinePort(port.name.encode(), port.summary.encode()) for port in of)
+        )
 
     def param(of: Param) -> BacklineParam:
         choices = (ctypes.c_char_p * len(of.choices))(*(choice.encode() for choice in of.choices))

@@ -1,6 +1,7 @@
 """What `render` is given beside `out`: inputs and parameters, by name.
 
-`inputs["in"]` is an array of (channels, frames) that cannot be written; all zeros where no cable is. `params.cutoff` is the value now.
+`inputs["in"]` is an array of (channels, frames) that cannot be written; all zeros where no cable is.
+`params.cutoff` is the value now.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Inputs:
 
 
 class Params:
-    """Parameters of one call: `params.cutoff`, `params["in"]`; a switch gives its word. Made by `params_of`."""
+    """Parameters of one call: `params.cutoff`; a switch gives its word. Made by `params_of`."""
 
     __slots__ = ("_params", "_index", "_values", "_cables")
 
@@ -82,7 +83,7 @@ class Params:
         return self._cables(self._of(name))
 
     def swept(self, name: str) -> np.ndarray | float:
-        """The value as the cable sweeps it, (channels, frames), within the range; the plain value without a cable."""
+        """The value as a cable sweeps it, (channels, frames); the plain value without a cable."""
         index = self._of(name)
         value, cv = self._values[index], self._cables(index)
         if cv is None:

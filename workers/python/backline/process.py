@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 import time
 
+#: A worker has one core, and a process with more than one thread cannot be forked.
+ONE_THREAD = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 MARK = "BACKLINE_WARD"
 
@@ -22,6 +32,11 @@ def close_private() -> None:
     for descriptor in private:
         os.close(descriptor)
     private.clear()
+
+
+def stay_one_thread() -> None:
+    """Libraries of linear algebra start no threads. To be called before numpy is imported."""
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 
 
 def threads() -> int:
@@ -53,11 +68,9 @@ def await_parent(parent: int, limit_s: float) -> bool:
 
 def own_group() -> None:
     """Into a process group of our own."""
-    try:
+    # The leader of a session has one.
+    with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)
-    except PermissionError:
-        # The leader of a session has one.
-        pass
 
 
 def reset_signals() -> None:
@@ -65,16 +78,14 @@ def reset_signals() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        try:
+        # Two or three belong to the C library.
+        with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):
-            # Two or three belong to the C library.
-            pass
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
 def stdout_is_for_lines() -> int:
-    """From now on what anybody prints goes to standard error; the real standard output comes back as a descriptor."""
+    """What anybody prints goes to standard error from now on; the real standard output comes back."""
     lines = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -82,7 +93,7 @@ def stdout_is_for_lines() -> int:
 
 
 def _environment_block() -> tuple[int, int]:
-    """Where the kernel has put the environment that we were started with; /proc/PID/environ shows these bytes."""
+    """Where the environment lies that we were started with; /proc/PID/environ shows these bytes."""
     with open("/proc/self/stat", encoding="ascii", errors="replace") as stat:
         numbers = stat.read().rpartition(")")[2].split()
     # Fields 50 and 51 of proc(5); the first number here is field 3.

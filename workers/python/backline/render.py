@@ -1,9 +1,11 @@
-"""The callbacks of the worker loop: from addresses to numpy arrays, to `Module.render`, and from an exception to a complaint.
+"""The callbacks of the worker loop: from addresses to arrays to `render`, from exceptions to complaints.
 
-What is kept between blocks is in the state, nowhere else. So one object plays all modules of an exact type: its declared state is a view
-of wherever the loop has put that of the module in question. A class that is not exact has an object for each module.
+What is kept between blocks is in the state, nowhere else. So one object plays all modules of an exact type:
+its declared state is a view of wherever the loop has put that of the module in question. A class that is
+not exact has an object for each module.
 
-Thread: the render loop; for types that are rendered ahead the loop's second thread, too, whose addresses are its own.
+Thread: the render loop; for types that are rendered ahead, which are never exact, the loop's second thread.
+No object has to do with both.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from .binding import JOB, SETUP
 from .module import Module
 from .panels import ModuleType
 from .ports import Inputs, params_of
-from .views import Planes, Silence, Windows
+from .views import MOST_KEPT, Planes, Silence, Windows
 
 #: First word of a state: whether `start` has been through.
 STARTED = 1
@@ -28,15 +30,14 @@ RENDERED, FAILED = 0, 1
 
 
 class Player:
-    """A module object with everything that it needs at one address of state."""
+    """A module object with everything that it needs."""
 
-    def __init__(self, of: ModuleType, module: Module, address: int) -> None:
+    def __init__(self, of: ModuleType, module: Module) -> None:
         self.type = of
         self.module = module
         self.fields = module.__dict__
-        self.address = address
-        self.fields["_views"] = of.layout.views(address)
-        self.head = of.layout.head(address)
+        self.address = 0
+        self.head = memoryview(b"")
         self.inputs = Inputs([port.name for port in of.inputs])
         self.params = params_of(of.params)
         self.params._cables = self.cable
@@ -45,6 +46,12 @@ class Player:
         self.outs: dict[tuple[int, int, int], tuple[Any, Any]] = {}
         #: Where the current call is: planes by address, channels, stride, first frame, frames.
         self.call: tuple[Planes, int, int, int, int] = (Planes(False), 1, 1, 0, 1)
+
+    def bind(self, address: int) -> None:
+        """The state is there now."""
+        self.address = address
+        self.fields["_views"] = self.type.layout.views(address)
+        self.head = self.type.layout.head(address)
 
     def begin(self) -> None:
         """Declared values, then `start`. The module has not begun if that fails."""
@@ -64,6 +71,8 @@ class Player:
         """All output planes, and the same as `render` wants them: one array, or a tuple of them."""
         found = self.outs.get((address, channels, stride))
         if found is None:
+            if len(self.outs) >= MOST_KEPT:
+                self.outs.clear()
             ports = len(self.type.outputs)
             whole = planes[address, ports * channels, stride]
             each = tuple(whole[port * channels : (port + 1) * channels] for port in range(ports))
@@ -84,8 +93,8 @@ class Renderer:
         self.played = Planes(is_writable=True)
         self.silence = Silence()
         self.prepared: dict[tuple[int, int], dict[str, Any]] = {}
-        #: By type, channels, address of the state, and the instance if each has an object of its own.
-        self.players: dict[tuple[int, int, int, int], Player] = {}
+        #: By type, channels, and the instance if each has an object of its own.
+        self.players: dict[tuple[int, int, int], Player] = {}
 
     def _module(self, type_index: int, channels: int, rate_hz: float, block_frames: int) -> Module:
         """An object, prepared."""
@@ -106,17 +115,16 @@ class Renderer:
         module.__dict__["_is_guarded"] = of.is_exact
         return module
 
-    def _player(self, key: tuple[int, int, int, int], rate_hz: float, block_frames: int) -> Player:
-        type_index, channels, address, _ = key
-        player = Player(self.types[type_index], self._module(type_index, channels, rate_hz, block_frames), address)
-        self.players[key] = player
+    def _player(self, key: tuple[int, int, int], rate_hz: float, block_frames: int) -> Player:
+        module = self._module(key[0], key[1], rate_hz, block_frames)
+        player = self.players[key] = Player(self.types[key[0]], module)
         return player
 
-    def _key(self, type_index: int, channels: int, address: int, instance: int) -> tuple[int, int, int, int]:
-        return type_index, channels, address, 0 if self.types[type_index].is_exact else instance
+    def _key(self, type_index: int, channels: int, instance: int) -> tuple[int, int, int]:
+        return type_index, channels, 0 if self.types[type_index].is_exact else instance
 
     def warm(self, _user: int | None, type_index: int, rate_hz: float, block_frames: int) -> int:
-        """Prepares a type. One that cannot be prepared says so when it is to play: a worker is not lost for that."""
+        """Prepares a type. One that cannot be prepared says so when it plays: no worker is lost for that."""
         try:
             for channels in {1, self.types[type_index].channels}:
                 self._module(type_index, channels, rate_hz, block_frames)
@@ -128,12 +136,15 @@ class Renderer:
     def init(self, _user: int | None, setup_at: int, state_at: int) -> None:
         """State before the first frame. If it cannot be made, `render` tries again, and says why."""
         try:
-            instance, type_index, channels, identity, rate_hz, block_frames, _ = SETUP.unpack_from(self.windows[setup_at])
+            instance, type_index, channels, identity, rate_hz, block_frames, _ = SETUP.unpack_from(
+                self.windows[setup_at]
+            )
             self.types[type_index].layout.reset(state_at)
-            key = self._key(type_index, channels, state_at, instance)
-            if key[3]:
+            key = self._key(type_index, channels, instance)
+            if key[2]:
                 self.players.pop(key, None)
             player = self.players.get(key) or self._player(key, rate_hz, block_frames)
+            player.bind(state_at)
             player.fields["identity"] = identity
             player.begin()
         except BaseException as error:
@@ -148,16 +159,18 @@ class Renderer:
                 instance, type_index, channels, identity, rate_hz, block_frames, params_at,
                 state_at, inputs_at, outputs_at, stride, frames, first, gate, is_struck, velocity, _,
             ) = JOB.unpack_from(self.windows[job_at])  # fmt: skip
-            key = self._key(type_index, channels, state_at, instance)
+            key = self._key(type_index, channels, instance)
             player = self.players.get(key)
             is_new = player is None
             if player is None:
                 player = self._player(key, rate_hz, block_frames)
+            if player.address != state_at:
+                player.bind(state_at)
             fields = player.fields
             fields["identity"] = identity
             if player.type.is_gated:
                 fields["gate"], fields["is_struck"], fields["velocity"] = gate != 0, is_struck != 0, velocity
-            if player.head[0] != STARTED or (is_new and key[3]):
+            if player.head[0] != STARTED or (is_new and key[2]):
                 player.begin()
 
             player.params._values = player.params_format.unpack_from(self.windows[params_at])
@@ -169,24 +182,31 @@ class Renderer:
             ports = pointers[: len(player.type.inputs)]
             if frames == stride:
                 inputs._views = [
-                    heard[pointer, channels, stride] if pointer else self.silence[channels, frames] for pointer in ports
+                    heard[pointer, channels, stride] if pointer else self.silence[channels, frames]
+                    for pointer in ports
                 ]
                 whole.fill(0)
             else:
                 end = first + frames
                 inputs._views = [
-                    heard[pointer - 4 * first, channels, stride][:, first:end] if pointer else self.silence[channels, frames]
+                    heard[pointer - 4 * first, channels, stride][:, first:end]
+                    if pointer
+                    else self.silence[channels, frames]
                     for pointer in ports
                 ]
                 whole[:, first:end] = 0
                 out = tuple(port[:, first:end] for port in out) if type(out) is tuple else out[:, first:end]
 
             if player.module.render(inputs, player.params, out) is not None:
-                raise TypeError("render returned something, which nobody hears; write it into `out`: out[:] = ...")
+                raise TypeError(
+                    "render returned something, which nobody hears; write it into `out`: out[:] = ..."
+                )
             return RENDERED
         except BaseException as error:
             self.on_error(error)
-            self.complain(job_at, self._text(type_index, error).encode("utf-8", "replace").replace(b"\0", b" "))
+            self.complain(
+                job_at, self._text(type_index, error).encode("utf-8", "replace").replace(b"\0", b" ")
+            )
             return FAILED
 
     def _text(self, type_index: int, error: BaseException) -> str:
@@ -199,7 +219,7 @@ class Renderer:
         """Nothing is to be done for now: objects of modules that have gone go, and garbage with them."""
         try:
             mine = set(ctypes.cast(instances, ctypes.POINTER(ctypes.c_uint32))[:count]) if count else set()
-            gone = [key for key in self.players if key[3] and key[3] not in mine]
+            gone = [key for key in list(self.players) if key[2] and key[2] not in mine]
             for key in gone:
                 del self.players[key]
             gc.collect()

@@ -2,8 +2,9 @@
 
     state = {"phase": 0.0, "count": int, "ring": ("float32", 48000), "zi": np.zeros((1, 4))}
 
-A number or array is the value before the first frame, a type or a dtype stands for zero, and (dtype, shape) for zeros. `float`, `int`
-and `bool` are numbers of 64, 64 and 8 bits. Reading a number gives a Python number; setting an array copies into it.
+A number or array is the value before the first frame, a type or a dtype stands for zero, and (dtype, shape)
+for zeros. `float`, `int` and `bool` are numbers of 64, 64 and 8 bits. Reading a number gives a Python
+number; setting an array copies into it.
 
 The first word says whether `start` has been through: see `render`.
 """
@@ -30,9 +31,7 @@ class BadState(ValueError):
 def _initial(name: str, declared: Any) -> np.ndarray:
     """The value before the first frame."""
     try:
-        if isinstance(declared, np.ndarray):
-            value = np.array(declared)
-        elif isinstance(declared, (bool, int, float, complex, np.generic)):
+        if isinstance(declared, (np.ndarray, bool, int, float, complex, np.generic)):
             value = np.array(declared)
         elif isinstance(declared, tuple):
             dtype, shape = declared
@@ -41,11 +40,13 @@ def _initial(name: str, declared: Any) -> np.ndarray:
             value = np.zeros((), declared)
     except (TypeError, ValueError, MemoryError) as error:
         raise BadState(
-            f"state {name!r} is declared as {declared!r}, which is neither a number, nor a type, nor an array, "
-            f'nor (dtype, shape) as in ("float32", 48000): {error}'
+            f"state {name!r} is declared as {declared!r}, which is neither a number, nor a type, "
+            f'nor an array, nor (dtype, shape) as in ("float32", 48000): {error}'
         ) from None
     if value.dtype.kind not in "biufc":
-        raise BadState(f"state {name!r} is of {value.dtype}, but only numbers can be kept: bool, int, float, complex")
+        raise BadState(
+            f"state {name!r} is of {value.dtype}, but only numbers can be kept: bool, int, float, complex"
+        )
     return np.ascontiguousarray(value).reshape(value.shape)
 
 
@@ -81,10 +82,17 @@ class Layout:
         self.entries: dict[str, tuple[int, np.ndarray]] = {}
         end = HEAD_BYTES
         for name, declared in state.items():
-            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            if (
+                not isinstance(name, str)
+                or not name.isidentifier()
+                or keyword.iskeyword(name)
+                or name.startswith("_")
+            ):
                 raise BadState(f"state {name!r} is no name that `self.NAME` could have")
             if name in taken:
-                raise BadState(f"state {name!r} has the name of something that every module has; choose another")
+                raise BadState(
+                    f"state {name!r} has the name of something that every module has; choose another"
+                )
             value = _initial(name, declared)
             step = ALIGNMENT if value.ndim else 8
             offset = -(-end // step) * step
@@ -104,7 +112,11 @@ class Layout:
         memory = (ctypes.c_uint8 * (self.words * 4)).from_address(address)
         found: dict[str, Any] = {}
         for name, (offset, value) in self.entries.items():
-            view = np.frombuffer(memory, value.dtype, max(value.size, 1), offset) if value.size else value.ravel()
+            view = (
+                np.frombuffer(memory, value.dtype, max(value.size, 1), offset)
+                if value.size
+                else value.ravel()
+            )
             if value.ndim:
                 found[name] = view.reshape(value.shape)
             else:

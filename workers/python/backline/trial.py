@@ -1,7 +1,7 @@
 """A child process tries what an author's file does before the zygote does it.
 
-A file may exit, crash, run for ever or eat all memory when it is imported or when it plays its first block. In a child that is a
-sentence about the file; in the zygote it would be the end of all Python modules.
+A file may exit, crash, run for ever or eat all memory when it is imported or when it plays its first block.
+In a child that is a sentence about the file; in the zygote it would be the end of all Python modules.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def _limit_memory() -> None:
         have = int(statm.read().split()[0]) * resource.getpagesize()
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     wanted = have + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
+    )
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
@@ -146,7 +148,7 @@ def of_import(path: str) -> str | None:
         except BaseException as error:
             return complaint.reason(error, path)
         if process.threads() > before:
-            return "its import starts a thread, which workers would not have; start it in prepare() if it must be"
+            return "its import starts a thread, which workers would not have; prepare() might start it"
         return None
 
     return in_child(act, IMPORT_LIMIT_S)
@@ -163,7 +165,9 @@ def of_first_blocks(of: ModuleType) -> str | None:
             if isinstance(error, DoesNotEnd):
                 return f"its first block does not end: {complaint.reason(error, of.origin)}"
             if isinstance(error, MemoryError):
-                return f"its first block takes more memory than there is: {complaint.reason(error, of.origin)}"
+                return (
+                    f"its first block takes more memory than there is: {complaint.reason(error, of.origin)}"
+                )
         return None
 
     said = in_child(act, IMPORT_LIMIT_S)
@@ -171,7 +175,8 @@ def of_first_blocks(of: ModuleType) -> str | None:
 
 
 def play_silence(of: ModuleType, blocks: int) -> list[BaseException]:
-    """Plays a type for some blocks as the worker loop would, with no cable anywhere and its gate struck. What it raises comes back."""
+    """Plays a type for some blocks as the worker loop would, with no cable anywhere and its gate struck.
+    What it raises comes back."""
     from .render import Renderer
 
     caught: list[BaseException] = []

@@ -1,7 +1,7 @@
 """Memory of the worker loop as numpy arrays.
 
-The loop uses the same few addresses for the whole set, so an array is made when an address is seen first, and kept.
-Nothing is copied.
+The loop uses the same few addresses for the whole set, so an array is made when an address is seen first,
+and kept. Nothing is copied.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Silence(dict):
     def __init__(self) -> None:
         super().__init__()
         # Of bytes, so that nobody can make it writable.
-        self._whole = np.frombuffer(bytes(4 * MAX_CHANNELS * MAX_FRAMES), np.float32).reshape(MAX_CHANNELS, MAX_FRAMES)
+        self._whole = np.frombuffer(bytes(4 * MAX_CHANNELS * MAX_FRAMES), np.float32).reshape(
+            MAX_CHANNELS, MAX_FRAMES
+        )
 
     def __missing__(self, key: tuple[int, int]) -> np.ndarray:
         channels, frames = key
@@ -43,7 +45,8 @@ class Silence(dict):
 
 
 class Planes(dict):
-    """By (address, planes, stride): samples as an array of (planes, stride), which can be written if `is_writable`."""
+    """By (address, planes, stride): samples as an array of (planes, stride), which can be written if
+    `is_writable`."""
 
     def __init__(self, is_writable: bool) -> None:
         super().__init__()

@@ -44,13 +44,15 @@ class Worker:
         )
 
     def describe(self, to: Lines) -> bool:
-        """Says what there is and what there is not. False if the SDK does not take it; the reason is on standard error."""
+        """Says what there is and what there is not. False if the SDK does not take it; the reason is on
+        standard error."""
         for fault in self.library.faults:
             to.fault(fault.name, fault.reason)
         return self.sdk.backline_describe(ctypes.byref(self.rack), to.descriptor) == 0
 
     def settle(self) -> None:
-        """What is there now is never looked through for garbage again, and from now on nothing is of its own accord."""
+        """What is there now is never looked through for garbage again, and from now on nothing is of its
+        own accord."""
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.disable()

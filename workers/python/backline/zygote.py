@@ -1,11 +1,13 @@
 """The process that workers are forked from: everything is loaded once, and a new worker costs a fork.
 
-In: lines from the engine on a socket, each asking for a worker. Out: the same socket, one answer each, after a worker is the engine's child.
-One thread, so that a fork copies all there is. Gone with the engine: at the end of the socket, or by its death.
+In: lines from the engine on a socket, each asking for a worker. Out: the same socket, one answer each,
+after a worker is the engine's child. One thread, so that a fork copies all there is. Gone with the engine:
+at the end of the socket, or by its death.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -51,8 +53,7 @@ def orders(descriptor: int) -> Iterator[bytes]:
     """Lines until the engine is gone."""
     with socket.socket(fileno=os.dup(descriptor)) as engine, engine.makefile("rb") as lines:
         process.private.append(engine.fileno())
-        for line in lines:
-            yield line
+        yield from lines
 
 
 def serve(to: Lines, run: Run | None, refusal: str = "") -> NoReturn:
@@ -84,10 +85,13 @@ def _order(line: bytes) -> tuple[list[str], str]:
 
 
 def fork_worker(words: list[str], mark: str, run: Run) -> int:
-    """A new worker that is the engine's child; its process. Twice forked: who is in between leaves it an orphan."""
+    """A new worker that is the engine's child; its process. Twice forked: who is in between leaves it an
+    orphan."""
     room = process.mark_room()
     if not 0 < len(mark.encode()) <= room:
-        raise NotForked(f"a mark of {len(mark.encode())} bytes does not fit into the {room} of {process.MARK}")
+        raise NotForked(
+            f"a mark of {len(mark.encode())} bytes does not fit into the {room} of {process.MARK}"
+        )
     heard, said = os.pipe()
     try:
         middle = os.fork()
@@ -115,11 +119,9 @@ def _be_middle(words: list[str], mark: str, run: Run, said: int) -> NoReturn:
         if worker == 0:
             os.close(said)
             _be_worker(words, mark, run)
-        try:
+        # It has done so itself, or is dead.
+        with contextlib.suppress(OSError):
             os.setpgid(worker, worker)
-        except OSError:
-            # It has done so itself, or is dead.
-            pass
         os.write(said, b"%d\n" % worker)
     except OSError as error:
         os.write(said, f"fork: {error.strerror}\n".encode())

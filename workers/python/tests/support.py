@@ -46,13 +46,17 @@ def aligned(words: int) -> np.ndarray:
 class Stand:
     """One module of one type, in memory as the worker loop has it."""
 
-    def __init__(self, of: ModuleType, channels: int = 1, identity: int = 7, instance: int = 100, **params: float) -> None:
+    def __init__(
+        self, of: ModuleType, channels: int = 1, identity: int = 7, instance: int = 100, **params: float
+    ) -> None:
         self.type = of
         self.channels, self.identity, self.instance = channels, identity, instance
         self.complaints: list[str] = []
         self.renderer = Renderer([of], lambda job, words: self.complaints.append(words.decode()))
         self.words = aligned(of.layout.words)
-        self.params = np.array([params.get(param.name, param.default) for param in of.params] or [0], np.float32)
+        self.params = np.array(
+            [params.get(param.name, param.default) for param in of.params] or [0], np.float32
+        )
         self.sockets = len(of.inputs) + len(of.params)
         self.heard = np.zeros((max(self.sockets, 1), channels, BLOCK_FRAMES), np.float32)
         self.cables: set[int] = set()

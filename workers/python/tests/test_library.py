@@ -54,7 +54,10 @@ class Faults(FolderTest):
             (r"ends the process: exit code 9", "import os\nos._exit(9)\n"),
             (r"ends the process: SIGSEGV", "import ctypes\nctypes.string_at(0)\n"),
             (r"MemoryError.* \(bad.py, line 2\)", "import numpy\nnumpy.ones(10 << 30)\n"),
-            (r"starts a thread", "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"),
+            (
+                r"starts a thread",
+                "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n",
+            ),
             (r"no class in it is a backline.Module", "x = 1\n"),
             (r"source code string cannot contain null bytes", "x = '\0'\n"),
         ]
@@ -100,7 +103,8 @@ class Faults(FolderTest):
     def test_what_does_not_end_is_stopped_and_the_line_is_told(self):
         with mock.patch.object(trial, "IMPORT_LIMIT_S", 0.2), mock.patch.object(trial, "GRACE_S", 0.2):
             self.assertRegex(
-                self.fault("loop.py", "x = 1\nwhile True:\n    pass\n"), r"does not end: .*0\.2 s \(loop.py, line [23]\)"
+                self.fault("loop.py", "x = 1\nwhile True:\n    pass\n"),
+                r"does not end: .*0\.2 s \(loop.py, line [23]\)",
             )
             stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass\n"
             self.assertRegex(self.fault("loop.py", stubborn), r"does not end: stopped after 0\.2 s")
@@ -147,7 +151,11 @@ class Faults(FolderTest):
 
     def test_a_file_may_be_called_like_a_module_of_python_and_import_its_neighbour(self):
         self.write("_shared_by_two.py", "LEVEL = 0.5\n")
-        found = self.load("random.py", "from _shared_by_two import LEVEL\n" + GOOD.format(name="Dice", body="pass").replace("\n    ", "\n"))
+        found = self.load(
+            "random.py",
+            "from _shared_by_two import LEVEL\n"
+            + GOOD.format(name="Dice", body="pass").replace("\n    ", "\n"),
+        )
         self.assertEqual([of.name for of in found.types], ["dice"], found.faults)
         import random
 

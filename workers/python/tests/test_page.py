@@ -37,7 +37,9 @@ class Page(FolderTest):
                 if of.name == "echo":
                     late = round(0.2 * RATE_HZ)
                     level = heard[late:] - sound.ravel()[late:]
-                    self.assertTrue(np.allclose(level, 0.4 * sound.ravel()[:-late], atol=1e-6), "identity 7 is 0.4")
+                    self.assertTrue(
+                        np.allclose(level, 0.4 * sound.ravel()[:-late], atol=1e-6), "identity 7 is 0.4"
+                    )
         self.assertEqual(names, ["ladder", "echo", "whisper"])
 
     def test_it_saves_the_first_file_under_the_name_that_it_creates(self):

@@ -41,7 +41,12 @@ def of(**attributes):
 
 class Panels(unittest.TestCase):
     def test_a_class_is_named_in_snake_case_unless_it_says_otherwise(self):
-        for name, expected in [("Comb", "comb"), ("LadderVoice", "ladder_voice"), ("FMVoice2", "fm_voice2"), ("EQ", "eq")]:
+        for name, expected in [
+            ("Comb", "comb"),
+            ("LadderVoice", "ladder_voice"),
+            ("FMVoice2", "fm_voice2"),
+            ("EQ", "eq"),
+        ]:
             self.assertEqual(snake_case(name), expected)
         self.assertEqual(a_type(of(name="another")).name, "another")
 
@@ -49,7 +54,9 @@ class Panels(unittest.TestCase):
         panel = a_type(Everything)
         self.assertEqual((panel.name, panel.summary), ("everything", "Has one of each."))
         self.assertEqual([port.name for port in panel.inputs], ["in", "side"])
-        self.assertEqual([(param.min, param.max, param.default) for param in panel.params], [(20, 8000, 440), (0, 1, 1)])
+        self.assertEqual(
+            [(param.min, param.max, param.default) for param in panel.params], [(20, 8000, 440), (0, 1, 1)]
+        )
         self.assertTrue(panel.is_gated and panel.is_exact)
         self.assertEqual(panel.channels, 2)
         head, phase, count, ring = 64, 8, 8, 40
@@ -66,7 +73,9 @@ class Panels(unittest.TestCase):
         self.assertEqual((kind.name, kind.summary, kind.input_count), (b"everything", b"Has one of each.", 2))
         self.assertEqual(kind.inputs[1].summary, b"opens it")
         self.assertEqual((kind.outputs[1].name, kind.param_count), (b"high", 2))
-        self.assertEqual((kind.params[0].unit, kind.params[0].modulation, kind.params[0].max), (b"Hz", 1, 8000))
+        self.assertEqual(
+            (kind.params[0].unit, kind.params[0].modulation, kind.params[0].max), (b"Hz", 1, 8000)
+        )
         mode = kind.params[1]
         self.assertEqual([mode.choices[index] for index in range(mode.choice_count)], [b"lp", b"hp"])
         self.assertEqual(ctypes.sizeof(BacklineRack) % 8, 0)

@@ -18,7 +18,9 @@ MARKED = {"PYTHONPATH": str(FOLDER), "BACKLINE_WARD": "mark.0001", "PATH": os.en
 def python(text: str, **environment: str) -> str:
     """What a new interpreter prints."""
     command = [sys.executable, "-c", text]
-    return subprocess.run(command, env={**MARKED, **environment}, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, env={**MARKED, **environment}, capture_output=True, text=True, check=True
+    ).stdout
 
 
 class Marks(unittest.TestCase):
@@ -58,7 +60,12 @@ class Orders(unittest.TestCase):
     def test_an_order_is_four_words_and_a_mark(self):
         line = json.dumps({"fork": {"words": ["name", "0", "1", "77"], "mark": "m"}}).encode()
         self.assertEqual(zygote._order(line), (["name", "0", "1", "77"], "m"))
-        for bad in (b"", b"[]", b'{"fork":{"words":["a","0","1","x"],"mark":"m"}}', b'{"fork":{"words":["a","0","1","7"]}}'):
+        for bad in (
+            b"",
+            b"[]",
+            b'{"fork":{"words":["a","0","1","x"],"mark":"m"}}',
+            b'{"fork":{"words":["a","0","1","7"]}}',
+        ):
             with self.assertRaises(zygote.NotForked):
                 zygote._order(bad)
 
@@ -79,7 +86,11 @@ class WithoutSdk(FolderTest):
                 lines.append(json.loads(line))
                 if "ready" in lines[-1]:
                     break
-            print(json.dumps({"fork": {"words": ["n", "0", "0", "1"], "mark": "mark.0002"}}), file=talk, flush=True)
+            print(
+                json.dumps({"fork": {"words": ["n", "0", "0", "1"], "mark": "mark.0002"}}),
+                file=talk,
+                flush=True,
+            )
             lines.append(json.loads(talk.readline()))
         return lines, started.wait()
 
@@ -97,7 +108,9 @@ class WithoutSdk(FolderTest):
         self.assertIn("apt install python3-numpy", lines[-3]["fault"]["reason"])
 
     def test_a_wrong_command_line(self):
-        wrong = subprocess.run([sys.executable, "-m", "backline", "what"], env=MARKED, capture_output=True, text=True)
+        wrong = subprocess.run(
+            [sys.executable, "-m", "backline", "what"], env=MARKED, capture_output=True, text=True
+        )
         self.assertEqual(wrong.returncode, 64)
         self.assertIn("NAME SLOT CORE ENGINE_PID", wrong.stderr)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from backline import Input, Module, Output, Param
 
-from .support import BLOCK_FRAMES, EXAMPLES, Stand, a_type, types_of
+from .support import BLOCK_FRAMES, EXAMPLES, Stand, a_type, aligned, types_of
 
 
 class Gain(Module):
@@ -108,7 +108,9 @@ class Wrong(Module):
 class Rendering(unittest.TestCase):
     def test_inputs_outputs_and_parameters_are_those_of_the_job(self):
         gain = Stand(a_type(Gain), channels=2, gain=0.5)
-        self.assertTrue(np.all(gain.block() == 0), "no cable is silence, and so is what was in the output before")
+        self.assertTrue(
+            np.all(gain.block() == 0), "no cable is silence, and so is what was in the output before"
+        )
         sound = np.arange(2 * BLOCK_FRAMES, dtype=np.float32).reshape(2, BLOCK_FRAMES)
         gain.patch(0, sound)
         gain.patch(1, 1000)
@@ -162,7 +164,9 @@ class Rendering(unittest.TestCase):
         counter.block()
         self.assertEqual((player.module.level, player.module.is_odd), (0.125, True))
         counter.init()
-        self.assertEqual((player.module.level, player.module.count, list(player.module.last)), (0.25, 7, [0, 0, 0]))
+        self.assertEqual(
+            (player.module.level, player.module.count, list(player.module.last)), (0.25, 7, [0, 0, 0])
+        )
 
     def test_an_exact_module_may_not_keep_what_it_has_not_declared(self):
         forgetful = Stand(a_type(Forgetful))
@@ -199,6 +203,15 @@ class Rendering(unittest.TestCase):
         stand.instance = 100
         self.assertEqual(stand.block()[0, 0], 1)
 
+    def test_state_may_lie_somewhere_else_in_every_block(self):
+        for cls in (Counter, type("Loose", (Counter,), {"exact": False})):
+            stand = Stand(a_type(cls), identity=0)
+            for block in range(4):
+                stand.words, before = aligned(len(stand.words)), stand.words
+                stand.words[:] = before
+                before[:] = 0
+                self.assertEqual(stand.block()[0, 0], block * BLOCK_FRAMES)
+
     def test_a_gated_module_knows_its_gate(self):
         struck = Stand(a_type(Struck))
         struck.is_open, struck.velocity = True, 0.75
@@ -226,7 +239,7 @@ class Rendering(unittest.TestCase):
                 last = wrong.complaints[-1].splitlines()[-1]
                 where = "" if what == 2 else r" \(test_render\.py, line \d+\)"
                 self.assertRegex(last, f"^{words}.*{where}$")
-                self.assertNotIn("render.py\", line", wrong.complaints[-1].replace("test_render.py", ""))
+                self.assertNotIn('render.py", line', wrong.complaints[-1].replace("test_render.py", ""))
 
     def test_a_start_that_fails_is_told_when_the_module_plays(self):
         class Late(Module):

@@ -195,12 +195,15 @@ fn render_module(
             stamps: &words[memory.stamps..memory.stamps + memory.stamp_words],
             block,
             first_frame: announced.header.first_frame,
+            is_free_running: announced.header.deadline_ns == u64::MAX,
             complaint: &mut scratch.complaint,
         });
         mirror::end_block(words, memory);
-        let has_failed = outcome == Outcome::Failed;
-        if has_failed {
+        if outcome == Outcome::Failed {
             view.head().complaint.write(mine.record.instance, &scratch.complaint);
+        }
+        let has_failed = outcome != Outcome::Rendered;
+        if has_failed {
             load_words(&words[memory.states[parity(block_before(block))]..], state);
             rack.hear(&mine.record, events, state);
             let start = memory.outputs[parity(block_before(block))];

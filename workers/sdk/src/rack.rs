@@ -39,6 +39,8 @@ pub struct Job<'a> {
     pub block: u32,
     /// Frames since the engine started, of the first frame.
     pub first_frame: u64,
+    /// No deadline: the engine waits for the block however long it takes.
+    pub is_free_running: bool,
     /// What it has to say if it fails.
     pub complaint: &'a mut Complaint,
 }
@@ -51,6 +53,8 @@ pub enum Outcome {
     /// It could not be rendered, whatever stands in outputs and state: the block is concealed by a ramp, the state stays as
     /// it was before, and the complaint is told.
     Failed,
+    /// The same, but nothing is told: it was told already, or is nobody's fault.
+    Concealed,
 }
 
 /// The module types of a worker. A type is its row number in [`Rack::types`].

@@ -48,8 +48,9 @@ fn take_priority(view: &View) -> u32 {
     if wanted != 0 && rights::take_fifo(wanted).is_ok() { rights_bits::FIFO } else { 0 }
 }
 
+/// Touches so much of the calling thread's stack.
 #[inline(never)]
-fn touch_stack() {
+pub(crate) fn touch_stack() {
     let mut stack = [1_u8; STACK_BYTES];
     std::hint::black_box(&mut stack);
 }

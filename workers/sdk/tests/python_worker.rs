@@ -7,6 +7,7 @@ use backline_abi::complaint::Heard;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use support::zygote::{Forked, MARK, Zygote, home, modules};
 use support::{Module, Stage, wait_until};
@@ -31,9 +32,7 @@ fn wrong() -> Vec<PathBuf> {
 /// A stage for the workers of a zygote.
 fn stage_for(test: &str, slots: usize, paths: &[PathBuf]) -> (Stage, Zygote) {
     let zygote = Zygote::ready(paths);
-    let on = Stage::new(test, slots);
-    on.mean_panels(&zygote.panels);
-    (on, zygote)
+    (zygote.stage(test, slots), zygote)
 }
 
 fn samples(bits: &[u32]) -> Vec<f32> {
@@ -56,9 +55,14 @@ fn set(on: &mut Stage, module: &Module, offset_frames: u32, value: f32) -> Vec<f
 fn a_zygote_says_what_there_is_and_what_there_is_not() {
     let zygote = Zygote::ready(&[modules(), PathBuf::from("/nowhere")]);
     let names: Vec<&str> = zygote.panels.iter().map(|panel| panel.name.as_str()).collect();
-    assert_eq!(names, ["pulse", "resonator", "wrong"]);
-    assert!(zygote.panels.iter().all(|panel| panel.is_exact && panel.origin.ends_with(".py")));
-    assert_eq!(zygote.panels[1].summary, "Two poles.");
+    assert_eq!(names, ["later", "pulse", "resonator", "wrong"]);
+    assert!(
+        zygote
+            .panels
+            .iter()
+            .all(|panel| panel.is_exact == (panel.name != "later") && panel.origin.ends_with(".py"))
+    );
+    assert_eq!(zygote.panels[2].summary, "Two poles.");
     let faults: Vec<&str> = zygote.faults.iter().map(|fault| fault.name.as_str()).collect();
     assert_eq!(faults, ["broken.py", "/nowhere"]);
     assert!(zygote.stages.iter().any(|words| words == "importing scipy.signal"));
@@ -83,8 +87,8 @@ fn reference(blocks: usize, block_frames: usize, every: usize) -> Vec<f32> {
 fn python_modules_play_to_the_sample() {
     let (mut on, mut zygote) = stage_for("py-plays", 1, &tones());
     let _worker = zygote.worker(&on, 0);
-    let pulse = on.add_described(&zygote.panels, "pulse", 1, 0);
-    let resonator = on.add_described(&zygote.panels, "resonator", 2, 0);
+    let pulse = zygote.add(&mut on, "pulse", 0);
+    let resonator = zygote.add(&mut on, "resonator", 0);
     on.plan(&[(&pulse, &[]), (&resonator, &[(&pulse, 0, 0)])]);
     let mut heard = Vec::new();
     for _ in 0..20 {
@@ -107,8 +111,8 @@ fn a_killed_python_worker_changes_no_sample() {
     let (mut dying, _other) = (zygote.worker(&on, 0), zygote.worker(&on, 1));
     // The twin that stays lives where the other one moves to.
     let types = ["pulse", "resonator", "granulator"];
-    let twins = types.map(|name| on.add_described(&zygote.panels, name, 3, 1));
-    let mut subjects = types.map(|name| on.add_described(&zygote.panels, name, 3, 0));
+    let twins = types.map(|name| zygote.add(&mut on, name, 1));
+    let mut subjects = types.map(|name| zygote.add(&mut on, name, 0));
     let mut loudest = 0.0_f32;
     for block in 0..600 {
         if block == 300 {
@@ -137,9 +141,39 @@ fn a_killed_python_worker_changes_no_sample() {
 fn wrong_in(test: &str, slots: usize) -> (Stage, Zygote, Forked, Module) {
     let (mut on, mut zygote) = stage_for(test, slots, &wrong());
     let worker = zygote.worker(&on, 0);
-    let module = on.add_described(&zygote.panels, "wrong", 1, 0);
+    let module = zygote.add(&mut on, "wrong", 0);
     on.plan(&[(&module, &[])]);
     (on, zygote, worker, module)
+}
+
+#[test]
+fn a_class_that_is_rendered_ahead_is_heard_some_blocks_later() {
+    let (mut on, mut zygote) = stage_for("py-ahead", 1, &[modules().join("later.py")]);
+    assert!(!zygote.panels[0].is_exact);
+    let worker = zygote.worker(&on, 0);
+    let module = zygote.add(&mut on, "later", 0);
+    on.plan(&[(&module, &[])]);
+    let mut heard = Vec::new();
+    wait_until("three blocks in a row are there in time", || {
+        on.announce(&[]);
+        on.await_commit(&module);
+        let block = samples(&on.heard(&module));
+        // A block that came too late falls to silence, and the next one rises from it.
+        heard.push(block[0]);
+        if block.iter().any(|sample| *sample != block[0] || *sample == 0.0) {
+            heard.clear();
+        }
+        heard.len() == 3
+    });
+    assert!(heard[0] >= 1.0 && heard[1] == heard[0] + 1.0 && heard[2] == heard[1] + 1.0, "{heard:?}");
+    let threads = fs::read_dir(format!("/proc/{}/task", worker.pid())).expect("it lives").count();
+    assert_eq!(threads, 2);
+}
+
+/// Where `code` stands in the module that does wrong.
+fn line_of(code: &str) -> usize {
+    let text = fs::read_to_string(modules().join("wrong.py")).expect("it is there");
+    1 + text.lines().position(|line| line.contains(code)).expect("it stands there")
 }
 
 #[test]
@@ -149,23 +183,22 @@ fn an_exception_costs_its_block_and_is_told_with_file_and_line() {
     let mut complaint = |on: &Stage| on.head(0).complaint.read(&mut seen);
     assert!(samples(&on.play(&[&module])[0]).iter().all(|sample| *sample == 1.0));
     let cases = [
-        (RAISES, "ValueError: as told (wrong.py, line 24)"),
-        (OUTSIDE, "IndexError: index 48 is out of bounds for axis 0 with size 48 (wrong.py, line 26)"),
-        (MEMORY, "MemoryError (wrong.py, line 37)"),
+        (RAISES, "ValueError: as told", "raise ValueError"),
+        (OUTSIDE, "IndexError: index 48 is out of bounds for axis 0 with size 48", "self.wave[48]"),
+        (MEMORY, "MemoryError", "bytearray"),
     ];
-    for (index, (what, last_line)) in cases.into_iter().enumerate() {
+    for (index, (what, error, culprit)) in cases.into_iter().enumerate() {
         let blocks = 1.0 + index as f32;
         let failed = set(&mut on, &module, 0, what);
         assert!(
             failed[0] < blocks && failed[63] == 0.0,
             "the block falls from its last sample to silence: {failed:?}"
         );
-        let Some(Heard { instance, text, .. }) = complaint(&on) else {
-            panic!("nothing is said of {last_line}")
-        };
+        let Some(Heard { instance, text, .. }) = complaint(&on) else { panic!("nothing is said of {error}") };
         assert_eq!(instance, module.record.instance);
         assert!(text.starts_with("Traceback") && text.contains("in render"), "{text}");
-        assert_eq!(text.lines().last(), Some(last_line), "{text}");
+        let last_line = format!("{error} (wrong.py, line {})", line_of(culprit));
+        assert_eq!(text.lines().last(), Some(last_line.as_str()), "{text}");
         // What was done to the state in the failed block is undone.
         let after = set(&mut on, &module, 0, 0.0);
         assert_eq!(after[63], blocks + 1.0);
@@ -178,7 +211,7 @@ fn a_module_that_ends_or_hangs_its_worker_is_alone_with_it() {
     for (what, test) in [(EXITS, "py-exits"), (HANGS, "py-hangs")] {
         let (mut on, mut zygote, mut worker, module) = wrong_in(test, 2);
         let _other = zygote.worker(&on, 1);
-        let good = on.add_described(&zygote.panels, "wrong", 1, 1);
+        let good = zygote.add(&mut on, "wrong", 1);
         on.plan(&[(&module, &[]), (&good, &[])]);
         on.play(&[&module, &good]);
         announce_set(&mut on, &module, 5, what);
@@ -261,7 +294,9 @@ fn a_forked_worker_is_ours_with_its_own_mark_group_and_name() {
 
 #[test]
 fn a_zygote_refuses_what_it_cannot_do_and_goes_on() {
-    let (on, mut zygote) = stage_for("py-refuses", 1, &wrong());
+    // The stranger below says on standard error why it leaves.
+    let mut zygote = Zygote::started(&wrong(), Stdio::null());
+    let on = zygote.stage("py-refuses", 1);
     let answer = zygote.answer("{\"fork\":{\"words\":[\"only one\"],\"mark\":\"x\"}}");
     assert!(answer["not_forked"].as_str().is_some_and(|reason| reason.contains("is no order")), "{answer}");
     assert!(zygote.answer("nonsense")["not_forked"].is_string());
@@ -277,7 +312,7 @@ fn a_zygote_refuses_what_it_cannot_do_and_goes_on() {
 fn a_zygote_leaves_when_its_socket_closes_and_its_workers_play_on() {
     let (mut on, mut zygote) = stage_for("py-closes", 1, &wrong());
     let mut worker = zygote.worker(&on, 0);
-    let module = on.add_described(&zygote.panels, "wrong", 1, 0);
+    let module = zygote.add(&mut on, "wrong", 0);
     assert!(zygote.close().success());
     on.plan(&[(&module, &[])]);
     on.play(&[&module]);

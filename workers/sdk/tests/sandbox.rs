@@ -82,11 +82,15 @@ struct Prison {
 
 impl Prison {
     fn with(test: &str, variables: &[(&str, &str)]) -> Self {
+        Self::of(test, "escapes", variables)
+    }
+
+    fn of(test: &str, name: &str, variables: &[(&str, &str)]) -> Self {
         let mut zygote = Zygote::ready_with(&escapes(), variables);
         let mut on = Stage::new(test, 1);
         on.mean_panels(&zygote.panels);
         let worker = zygote.worker(&on, 0);
-        let module = on.add_described(&zygote.panels, "escapes", 1, 0);
+        let module = on.add_described(&zygote.panels, name, 1, 0);
         on.plan(&[(&module, &[])]);
         Self { on, zygote, worker, module, blocks: 0.0 }
     }
@@ -175,6 +179,25 @@ fn without_a_sandbox_all_of_it_is_allowed() {
         let head = prison.on.head(0);
         assert_eq!((head.sandbox.load(Acquire), head.refused_calls.load(Acquire)), (0, 0));
     }
+}
+
+#[test]
+fn what_a_second_thread_renders_ahead_is_in_the_sandbox_too() {
+    let mut prison = Prison::of("sb-later", "escapes_later", &[STRICT]);
+    assert_eq!(prison.on.head(0).sandbox.load(Acquire), obtainable());
+    let instance = prison.module.record.instance as u16;
+    for (what, call) in
+        [("socket", libc::SYS_socket), ("open", libc::SYS_openat), ("masked", libc::SYS_socket)]
+    {
+        let before = prison.refused().0;
+        prison.announce(what);
+        prison.on.await_commit(&prison.module);
+        wait_until("it is refused", || prison.refused().0 > before);
+        assert_eq!(prison.refused().1, RefusedCall { call: call as u16, instance }, "{what}");
+        prison.announce("nothing");
+        prison.on.await_commit(&prison.module);
+    }
+    assert!(prison.worker.end().is_none());
 }
 
 #[test]

@@ -183,3 +183,14 @@ fn contained(life: impl FnOnce() -> i32) -> i32 {
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_here() {
+        assert_eq!(contained(|| panic!("as told")), DEFECT);
+        assert_eq!(contained(|| DONE), DONE);
+    }
+}

@@ -44,7 +44,7 @@ pub struct Stretch<'a> {
 }
 
 /// The author's functions.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Functions {
     user: *mut c_void,
     init: Option<unsafe extern "C" fn(*mut c_void, *const BacklineSetup, *mut u32)>,

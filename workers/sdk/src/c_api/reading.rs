@@ -24,11 +24,12 @@ const MAX_STATE_WORDS: u32 = 1 << 24;
 /// Words that a parameter can choose among.
 const MAX_CHOICES: u32 = 1_024;
 /// Blocks that a module can be rendered ahead.
-const MAX_AHEAD_BLOCKS: u32 = 0;
+const MAX_AHEAD_BLOCKS: u32 = 64;
 /// Bytes of a process's name, as the kernel keeps it.
 const MAX_PROCESS_BYTES: u32 = 15;
 
 /// A rack that can be played: copied, and checked.
+#[derive(Debug)]
 pub struct Offer {
     /// What it is called, if anything.
     pub process: Option<String>,

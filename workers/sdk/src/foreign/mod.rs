@@ -2,8 +2,9 @@
 //!
 //! A module's state in the arena is [`words`] of our own (gate, velocity, parameters: so that another worker goes on with
 //! them, too) and then the author's. A block is cut where something happens ([`play`]). Whoever keeps private memory for
-//! each module is told which are still ours ([`instances`]).
+//! each module is told which are still ours ([`instances`]). What takes too long is rendered [`ahead`].
 
+pub mod ahead;
 pub mod instances;
 pub mod play;
 pub mod rehearse;
@@ -13,6 +14,8 @@ use crate::c_api::functions::{Functions, Module};
 use crate::c_api::reading::Offer;
 use crate::c_api::voice;
 use crate::rack::{Job, Outcome, Rack};
+use ahead::room::Sizes;
+use ahead::{Ahead, Terms};
 use backline_abi::block::Event;
 use backline_abi::panel::{self, Panel};
 use backline_abi::plan::ModuleRecord;
@@ -23,6 +26,9 @@ use words::OwnWords;
 /// The types of a checked rack.
 pub struct Foreign {
     panels: Vec<Panel>,
+    /// For each type how many blocks ahead it is rendered.
+    ahead_blocks: Vec<usize>,
+    ahead: Option<Ahead>,
     functions: Functions,
     rate_hz: f32,
     block_frames: usize,
@@ -36,12 +42,33 @@ impl Foreign {
     pub fn new(offer: Offer) -> Self {
         Self {
             panels: offer.panels,
+            ahead_blocks: offer.ahead_blocks.iter().map(|blocks| *blocks as usize).collect(),
+            ahead: None,
             functions: offer.functions,
             rate_hz: 0.0,
             block_frames: 0,
             instances: Instances::with_room(),
             refusal: None,
         }
+    }
+
+    fn ahead_blocks(&self, record: &ModuleRecord) -> usize {
+        self.ahead_blocks.get(record.type_index as usize).copied().unwrap_or(0)
+    }
+
+    /// The largest that any type needs that is rendered ahead, if there are such types.
+    fn ahead_sizes(&self) -> Option<Sizes> {
+        let ahead = self.panels.iter().zip(&self.ahead_blocks).filter(|(_, blocks)| **blocks > 0);
+        let sizes = ahead.map(|(panel, blocks)| {
+            let channels = panel.most_channels as usize;
+            Sizes {
+                input_planes: (panel.inputs.len() + panel.params.len()) * channels,
+                output_planes: panel.outputs.len() * channels,
+                state_words: panel.state_words as usize,
+                ahead_blocks: *blocks,
+            }
+        });
+        sizes.reduce(Sizes::or)
     }
 
     fn params(&self, record: &ModuleRecord) -> Option<usize> {
@@ -79,8 +106,16 @@ impl Rack for Foreign {
         rehearse::price_ns(&self.functions, panel, type_index, rate_hz, block_frames)
     }
 
-    fn ready(&mut self, _priority: Option<u32>) -> Result<(), String> {
-        self.refusal.take().map_or(Ok(()), Err)
+    fn ready(&mut self, priority: Option<u32>) -> Result<(), String> {
+        if let Some(reason) = self.refusal.take() {
+            return Err(reason);
+        }
+        let Some(sizes) = self.ahead_sizes() else { return Ok(()) };
+        let Self { functions, rate_hz, block_frames, .. } = *self;
+        let second = Ahead::start(Terms { functions, rate_hz, block_frames, priority }, sizes)
+            .map_err(|cause| format!("there is no thread to render ahead: {cause}"))?;
+        self.ahead = Some(second);
+        Ok(())
     }
 
     fn fits(&self, record: &ModuleRecord, _rate_hz: f32) -> bool {
@@ -97,13 +132,22 @@ impl Rack for Foreign {
         let (mut own, authors) = OwnWords::split(state, params);
         own.begin(&record.params);
         authors.fill(0);
+        if self.ahead_blocks(record) > 0 {
+            // The second thread begins it, with the first block.
+            own.mark_unbegun();
+            self.ahead.iter_mut().for_each(|ahead| ahead.begin(record.instance));
+            return;
+        }
         let block_frames = self.block_frames;
         self.functions.init(Module { record, rate_hz, block_frames, params: own.params() }, authors);
     }
 
-    fn render(&mut self, job: Job<'_>) -> Outcome {
+    fn render(&mut self, mut job: Job<'_>) -> Outcome {
         let Some(params) = self.params(job.record) else { return Outcome::Rendered };
         self.instances.render(job.record.instance);
+        if let (ahead_blocks @ 1.., Some(ahead)) = (self.ahead_blocks(job.record), &mut self.ahead) {
+            return ahead.render(&mut job, params, ahead_blocks);
+        }
         voice::clear();
         let code = play::play(
             &self.functions,
@@ -130,12 +174,16 @@ impl Rack for Foreign {
 
     fn hear(&mut self, record: &ModuleRecord, events: &[Event], state: &mut [u32]) {
         let Some(params) = self.params(record) else { return };
+        if let (1.., Some(ahead)) = (self.ahead_blocks(record), &self.ahead) {
+            return ahead.note(record.instance, state, events, params);
+        }
         let (mut own, _) = OwnWords::split(state, params);
         events.iter().for_each(|event| own.happen(event));
     }
 
     fn rest(&mut self, plays: &dyn Fn(u32) -> bool) {
         let ours = self.instances.rest(plays);
+        self.ahead.iter_mut().for_each(|ahead| ahead.keep(ours));
         self.functions.rest(ours);
     }
 }

@@ -12,6 +12,7 @@ use backline_abi::complaint::Complaint;
 use backline_abi::panel::Panel;
 use backline_abi::plan::{MAX_PARAMS, ModuleRecord};
 use bytemuck::Zeroable;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 /// Blocks rendered of each type: enough for a steady figure, few enough to be done in no time.
@@ -68,7 +69,9 @@ pub fn price_ns(
         let code = play::play(functions, block);
         let spent = started.elapsed();
         if code != 0 && !std::mem::replace(&mut has_failed, true) {
-            eprintln!("{:?} fails while warming up: {}", panel.name, said("render", code));
+            let reason = said("render", code);
+            // Whether or not there is a standard error.
+            let _ = writeln!(io::stderr(), "{:?} fails while warming up: {reason}", panel.name);
         }
         spent
     };

@@ -17,6 +17,8 @@ const PARAMS: usize = 2;
 const OPEN: u32 = 1;
 /// It was opened or struck again, and no frame has been rendered since.
 const STRUCK: u32 = 2;
+/// The author's words are not there yet: the module is rendered ahead, and nothing of it has come back.
+const UNBEGUN: u32 = 4;
 
 /// Our own words of one module.
 pub struct OwnWords<'a> {
@@ -43,11 +45,26 @@ impl<'a> OwnWords<'a> {
         words.iter_mut().zip(params).for_each(|(word, value)| *word = value.to_bits());
     }
 
+    /// The author's words are not there yet.
+    pub fn mark_unbegun(&mut self) {
+        self.words[GATE] |= UNBEGUN;
+    }
+
+    /// Now they are.
+    pub fn mark_begun(&mut self) {
+        self.words[GATE] &= !UNBEGUN;
+    }
+
+    /// Whether they are not, in a whole state.
+    pub fn is_unbegun(state: &[u32]) -> bool {
+        state[GATE] & UNBEGUN != 0
+    }
+
     /// Parameters have their values from now on, and the gate stands as it does.
     pub fn happen(&mut self, event: &Event) {
         match event.kind {
             kind::GATE_ON => {
-                self.words[GATE] = OPEN | STRUCK;
+                self.words[GATE] |= OPEN | STRUCK;
                 self.words[VELOCITY] = event.value.to_bits();
             }
             kind::GATE_OFF => self.words[GATE] &= !OPEN,

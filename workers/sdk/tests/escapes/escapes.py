@@ -146,3 +146,9 @@ class Escapes(Module):
             out[:] = refusal.errno
         except MemoryError:
             out[:] = 12
+
+
+class EscapesLater(Escapes):
+    """The same in a second thread."""
+
+    render_ahead = 2

@@ -12,7 +12,9 @@ class Wrong(Module):
     """Counts its blocks, until it does something wrong."""
 
     params = [
-        Param("what", choices=["nothing", "raises", "outside", "exits", "hangs", "child", "thread", "memory"]),
+        Param(
+            "what", choices=["nothing", "raises", "outside", "exits", "hangs", "child", "thread", "memory"]
+        ),
     ]
     state = {"count": int, "wave": ("float32", 48)}
 

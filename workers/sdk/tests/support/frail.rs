@@ -72,6 +72,7 @@ impl Frail {
             stamps: job.stamps,
             block: job.block,
             first_frame: job.first_frame,
+            is_free_running: job.is_free_running,
             complaint: job.complaint,
         });
         job.state.copy_from_slice(&self.before[..words]);

@@ -2,12 +2,15 @@
 //! by one. It does what the engine does, in the same order (`src/cycle`, `src/pool/dispatch`, `src/control`).
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod c;
 pub mod cabling;
 pub mod fate;
 pub mod foreign;
 pub mod frail;
 pub mod inscribed;
 pub mod pair;
+pub mod played;
+pub mod racks;
 pub mod storm;
 pub mod worker;
 pub mod zygote;
@@ -16,7 +19,7 @@ use backline_abi::block::{BlockHeader, Event};
 use backline_abi::commit::{Commit, FIRST, next_block, observe, parity};
 use backline_abi::layout::{
     ABI_VERSION, ARENA_HEAP_WORDS, Answer, ArenaHead, Assignment, BLOCKS_KEPT, Control, Header, MAGIC,
-    ModuleMemory, PAGE, PLANS_KEPT, assignment, status,
+    ModuleMemory, PAGE, PLANS_KEPT, status,
 };
 use backline_abi::plan::{Location, ModuleRecord, Plan};
 use backline_abi::ring::{Consumer, Producer};
@@ -117,6 +120,8 @@ pub struct Stage {
     shape: Shape,
     /// Last block announced.
     pub block: u32,
+    /// When the audio thread stops waiting; never, if nobody says otherwise.
+    pub deadline_ns: u64,
     /// Version of the plan in force.
     pub plan_version: u32,
     replies_heads: Vec<AtomicU32>,
@@ -143,6 +148,7 @@ impl Stage {
             arenas: (0..slots).map(arena).collect(),
             shape,
             block: FIRST,
+            deadline_ns: u64::MAX,
             plan_version: 0,
             replies_heads: (0..slots).map(|_| AtomicU32::new(0)).collect(),
             next_cell: 0,
@@ -261,15 +267,7 @@ impl Stage {
             input_ports: entry.panel.inputs.len() as u32,
             ..ModuleRecord::zeroed()
         };
-        let arena_words = self.arenas[0].words().len();
-        let memory =
-            ModuleMemory::of(&record, self.shape.block_frames, arena_words).expect("the arena has room");
-        let location = Location { slot: slot as u32, lease: self.draw_lease() };
-        let module = Module { cell: self.next_cell, record, memory, location };
-        self.next_cell += 1;
-        self.next_start = memory.end;
-        self.tell(&module);
-        module
+        self.enter_record(record, slot)
     }
 
     /// Writes a module's record and place as they are.
@@ -286,14 +284,7 @@ impl Stage {
     /// [`Stage::enter_wished`], and has the worker in `slot` set it up.
     pub fn add_wished(&mut self, wish: &Wish, slot: usize) -> Module {
         let module = self.enter_wished(wish, slot);
-        let prepare = Assignment {
-            kind: assignment::PREPARE,
-            cell: module.cell,
-            instance: module.record.instance,
-            lease: module.location.lease,
-            ..Assignment::zeroed()
-        };
-        assert_eq!(self.ask(slot, prepare).status, status::DONE, "{} is set up", wish.name);
+        assert_eq!(self.prepare(&module), status::DONE, "{} is set up", wish.name);
         module
     }
 
@@ -359,7 +350,7 @@ impl Stage {
             plan_buffer: self.plan_version % PLANS_KEPT as u32,
             events: events.len() as u32,
             frames_before: BLOCK_FRAMES as u32,
-            deadline_ns: u64::MAX,
+            deadline_ns: self.deadline_ns,
             ..BlockHeader::zeroed()
         };
         cell.header.store(&BlockHeader { block: 0, ..header });

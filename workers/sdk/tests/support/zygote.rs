@@ -1,6 +1,7 @@
 //! The Python zygote as the engine has it: a child on one end of a socket, and workers that are forked from it.
 
-use super::{Stage, wait_until};
+use super::c::library_folder;
+use super::{Module, Stage, wait_until};
 use backline_abi::layout::stage;
 use backline_abi::panel::{Fault, Line, Panel};
 use std::io::{BufRead, BufReader, Write};
@@ -42,12 +43,7 @@ pub fn interpreter() -> PathBuf {
 
 /// The library that workers in other languages load, built beside this test program.
 pub fn library() -> PathBuf {
-    let own = std::env::current_exe().expect("this program has a path");
-    let folders = own.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join("libbackline_sdk.so")).find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("there is no libbackline_sdk.so beside {}; build it: cargo build --workspace", own.display())
-    })
+    library_folder().join("libbackline_sdk.so")
 }
 
 /// A zygote, everything that it has said, and the way to it.
@@ -69,8 +65,17 @@ impl Zygote {
         Self::ready_with(paths, &[])
     }
 
-    /// The same with `variables` beside.
+    /// The same, with `variables` beside.
     pub fn ready_with(paths: &[PathBuf], variables: &[(&str, &str)]) -> Self {
+        Self::started_with(paths, Stdio::inherit(), variables)
+    }
+
+    /// The same, with `stderr` for what it and its workers have to say to people.
+    pub fn started(paths: &[PathBuf], stderr: Stdio) -> Self {
+        Self::started_with(paths, stderr, &[])
+    }
+
+    fn started_with(paths: &[PathBuf], stderr: Stdio, variables: &[(&str, &str)]) -> Self {
         // SAFETY: integer arguments only. Orphans of the zygote come to us, as they come to the engine.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
         let (ours, theirs) = UnixStream::pair().expect("two sockets");
@@ -85,6 +90,7 @@ impl Zygote {
             .envs(variables.iter().copied())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .expect("Python starts");
         let from = BufReader::new(ours.try_clone().expect("a socket"));
@@ -112,6 +118,18 @@ impl Zygote {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A stage for its workers.
+    pub fn stage(&self, test: &str, slots: usize) -> Stage {
+        let on = Stage::new(test, slots);
+        on.mean_panels(&self.panels);
+        on
+    }
+
+    /// Enters a module of type `name`, and has the worker in `slot` set it up.
+    pub fn add(&self, on: &mut Stage, name: &str, slot: usize) -> Module {
+        on.add_described(&self.panels, name, 5, slot)
     }
 
     /// Its answer to any line.
