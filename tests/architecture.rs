@@ -28,11 +28,13 @@ const EXCEPTIONS: [(&str, &str); 2] = [
     ("output", "pool"),
 ];
 /// Files that may contain unsafe code.
-const UNSAFE: [&str; 13] = [
+const UNSAFE: [&str; 15] = [
+    "workers/abi/src/confine.rs",
     "workers/abi/src/crash.rs",
     "workers/abi/src/death.rs",
     "workers/abi/src/segment.rs",
     "workers/abi/src/wake.rs",
+    "workers/abi/src/refused.rs",
     "workers/abi/src/rights.rs",
     "workers/sdk/src/c_api/exports.rs",
     "workers/sdk/src/c_api/functions.rs",

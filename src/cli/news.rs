@@ -27,6 +27,11 @@ pub fn in_words(event: &Value) -> Option<String> {
             event["types"]
         ),
         "closed" => format!("{kind}: not there: {}", text("why")),
+        "refused_call" => {
+            let who = event["id"].as_str().map_or_else(|| format!("a {kind} worker"), str::to_owned);
+            format!("{who}: its sandbox refused {}", text("call"))
+        }
+        "sandbox" => format!("{kind}: NOT in the whole sandbox: {}", text("missing")),
         "complaint" => format!("{}: cannot render: {}", text("id"), text("text")),
         _ => return None,
     })
@@ -43,6 +48,10 @@ mod tests {
         assert_eq!(in_words(&warm).as_deref(), Some("python: 2 workers warm in 812 ms, 3 module types"));
         let fault = json!({"event": "fault", "kind": "python", "name": "bad.py", "reason": "SyntaxError"});
         assert_eq!(in_words(&fault).as_deref(), Some("python: bad.py gives no module type: SyntaxError"));
+        let mut refused = json!({"event": "refused_call", "kind": "python", "id": "a", "call": "socket"});
+        assert_eq!(in_words(&refused).as_deref(), Some("a: its sandbox refused socket"));
+        refused["id"] = Value::Null;
+        assert_eq!(in_words(&refused).as_deref(), Some("a python worker: its sandbox refused socket"));
         assert_eq!(in_words(&json!({"event": "described", "kind": "python"})), None);
     }
 }

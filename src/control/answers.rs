@@ -158,6 +158,7 @@ impl Conductor {
         let mut refused = self.session.complaints();
         refused.extend(self.unrecorded());
         refused.extend(self.refused_rights());
+        refused.extend(self.refused_sandboxes());
         refused
     }
 
@@ -215,6 +216,7 @@ impl Conductor {
             "fifo": rights & rights_bits::FIFO != 0,
             "locked": rights & rights_bits::LOCKED != 0,
             "pinned": rights & rights_bits::PINNED != 0,
+            "sandbox": self.sandbox_json(slot),
             "blocks_rendered": head.blocks_rendered.load(Relaxed),
             "modules_skipped": head.modules_skipped.load(Relaxed),
             "modules_adopted": head.modules_adopted.load(Relaxed),

@@ -43,6 +43,7 @@ impl Conductor {
         self.bypassed.0.remove(&instance);
         self.pool.blame().forget(instance);
         self.forget_complaints(instance);
+        self.sandboxes.forget(instance);
     }
 
     /// Instances that are bypassed, with the reason.

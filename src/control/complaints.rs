@@ -72,6 +72,7 @@ impl Conductor {
     pub fn take_news(&mut self) -> Vec<Value> {
         let mut news = self.kinds_news();
         news.append(&mut self.complaints.news);
+        news.append(&mut self.sandboxes.take_news());
         news
     }
 

@@ -7,6 +7,7 @@
 use super::Conductor;
 use crate::catalogue::{self, NATIVE};
 use crate::kinds::Kind;
+use crate::kinds::manifest::Sandbox;
 use crate::kinds::route::{Routes, route};
 use crate::pool::Heard;
 use backline_abi::panel::{Fault, Line, Panel};
@@ -291,6 +292,12 @@ impl Conductor {
             })
         };
         self.kinds.all.iter().enumerate().map(row).collect()
+    }
+
+    /// The sandbox that a kind of worker asks for.
+    pub(super) fn sandbox_of(&self, kind: usize) -> Sandbox {
+        let warmed = kind.checked_sub(1).and_then(|index| self.kinds.all.get(index));
+        warmed.map_or(Sandbox::None, |warmed| warmed.kind.manifest.sandbox)
     }
 
     /// What a kind of worker is called.

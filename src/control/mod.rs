@@ -3,7 +3,8 @@
 //!
 //! [`Conductor`] is the state of it. Reading order: [`apply`] (each command), [`realise`] (a patch becomes
 //! prepared modules), [`stage`] (and a plan), [`moves`] (modules change workers), [`recycle`] (so do whole
-//! workers), [`homing`] (and go back), [`kinds`] (workers that are not ours), [`bypass`] (modules that break them), [`complaints`] (or cannot render), [`cells`] (where everything is),
+//! workers), [`homing`] (and go back), [`kinds`] (workers that are not ours), [`bypass`] (modules that break them),
+//! [`complaints`] (or cannot render), [`sandboxes`] (or reach for what is not theirs), [`cells`] (where everything is),
 //! [`quota`] (who may have how much), [`files`] and [`filework`] (patches and recordings by name), [`answers`]
 //! (status, list, schema), [`serve`] (the loop over the network), [`held`] (what waits for a file), [`notify`]
 //! (who is told what happens), [`offline`] (the loop of a render), [`chaos`] (faults on purpose).
@@ -26,6 +27,7 @@ pub mod offline;
 pub mod quota;
 pub mod realise;
 pub mod recycle;
+pub mod sandboxes;
 pub mod serve;
 pub mod stage;
 
@@ -94,6 +96,7 @@ pub struct Conductor {
     homing: homing::Homing,
     kinds: kinds::Kinds,
     complaints: complaints::Complaints,
+    sandboxes: sandboxes::Sandboxes,
 }
 
 /// Fills the pool, has the `others` kinds of worker opened, and makes both ends of an engine: control's and the audio thread's.
@@ -153,6 +156,7 @@ pub fn start(
         homing: homing::Homing::default(),
         kinds: kinds::Kinds::new(others, &settings.routes),
         complaints: complaints::Complaints::default(),
+        sandboxes: sandboxes::Sandboxes::default(),
     };
     conductor.keep_books();
     conductor.open_kinds();

@@ -25,6 +25,7 @@ impl Conductor {
         self.keep_books();
         self.tend_kinds();
         self.hear_complaints();
+        self.watch_sandboxes();
         self.tend_homing();
         self.tend_recycling();
         !dead.is_empty()

@@ -110,6 +110,9 @@ fn kind(settings: &Settings, modules: &[PathBuf], manifest: Manifest) -> Result<
         let is_trusted = manifest.trust == Trust::Own;
         variables.push(("BACKLINE_INSTANCES", if is_trusted { "4" } else { "1" }.into()));
     }
+    // Said in any case, so that nobody inherits what the engine was started with.
+    variables.push(("BACKLINE_SANDBOX", manifest.sandbox.word().into()));
+    variables.push(("BACKLINE_MEMORY_MIB", manifest.limits.memory_mib.to_string().into()));
     let start = manifest.start;
     let args = rest.iter().map(OsString::from).collect();
     Ok(Kind { manifest, recipe: Recipe { program, args, variables, start } })

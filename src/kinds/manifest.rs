@@ -79,6 +79,16 @@ pub enum Sandbox {
     Strict,
 }
 
+impl Sandbox {
+    /// As manifests, workers and `status` say it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Strict => "strict",
+        }
+    }
+}
+
 /// What a worker may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -113,6 +113,17 @@ pub enum Event {
         /// Why.
         why: &'static str,
     },
+    /// A module's worker made a system call that its sandbox refuses; told once for each module and call.
+    RefusedCall {
+        /// Slot.
+        slot: usize,
+        /// Process.
+        pid: u32,
+        /// The module, if one was being rendered.
+        id: Option<String>,
+        /// Name of the call.
+        call: String,
+    },
     /// The death of a worker was judged.
     Judged {
         /// Slot.

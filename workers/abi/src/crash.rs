@@ -136,16 +136,21 @@ extern "C" fn last_word(signal: libc::c_int, about: *mut libc::siginfo_t, _conte
     let head = HEAD.load(Acquire);
     // SAFETY: it is null or came from a `&'static ArenaHead`.
     if let Some(head) = unsafe { head.as_ref() } {
-        // SAFETY: no arguments; async-signal-safe.
-        let is_second = unsafe { libc::gettid() } == SECOND.load(Relaxed);
-        let rendering = if is_second { &SECOND_RENDERS } else { &head.rendering };
-        let instance = rendering.load(Relaxed) as u16;
+        let instance = rendered_here(head);
         // Release: whoever sees the word sees what was stored before the fault (pairs with the engine's load).
         head.crash.store(CrashWord { signal, origin: origin_of(about), instance }.encode(), Release);
     }
     // SAFETY: the default action is in force again (SA_RESETHAND) and the signal is blocked while we are here, so
     // this is delivered, and kills, when the handler returns; raise is async-signal-safe.
     unsafe { libc::raise(signal) };
+}
+
+/// Lower half of the instance that the calling thread of the process of `head` renders; 0 for none. Async-signal-safe.
+pub(crate) fn rendered_here(head: &ArenaHead) -> u16 {
+    // SAFETY: no arguments; async-signal-safe.
+    let is_second = unsafe { libc::gettid() } == SECOND.load(Relaxed);
+    let rendering = if is_second { &SECOND_RENDERS } else { &head.rendering };
+    rendering.load(Relaxed) as u16
 }
 
 fn origin_of(about: *mut libc::siginfo_t) -> Origin {

@@ -141,6 +141,28 @@ pub mod rights_bits {
     pub const PINNED: u32 = 4;
 }
 
+/// What of a sandbox a worker is in, as bits of [`ArenaHead::sandbox`]; 0 for none.
+pub mod sandbox_bits {
+    /// Nothing it executes can give it more rights.
+    pub const NO_NEW_PRIVS: u32 = 1;
+    /// No more processes, descriptors, core dumps, or memory than its kind may take.
+    pub const RLIMITS: u32 = 2;
+    /// It opens no file.
+    pub const LANDLOCK: u32 = 4;
+    /// It makes no system call that a renderer does not need.
+    pub const SECCOMP: u32 = 8;
+    /// It cannot make memory of others writable.
+    pub const SEALED: u32 = 16;
+    /// All of them, as they are called.
+    pub const NAMES: [(u32, &str); 5] = [
+        (NO_NEW_PRIVS, "no_new_privs"),
+        (RLIMITS, "rlimits"),
+        (LANDLOCK, "landlock"),
+        (SECCOMP, "seccomp"),
+        (SEALED, "sealed"),
+    ];
+}
+
 /// First pages of an arena: what a worker tells about itself. Written by the worker only.
 #[repr(C, align(4096))]
 pub struct ArenaHead {
@@ -178,12 +200,16 @@ pub struct ArenaHead {
     pub crash: AtomicU32,
     /// The death notice: who lives here, and that he is dead once the kernel says so ([`crate::death`]).
     pub death: AtomicU32,
-    reserved2: AtomicU32,
+    /// System calls that its sandbox has refused.
+    pub refused_calls: AtomicU32,
     /// When a module was last taken over into this arena, monotonic ns.
     pub adopted_ns: AtomicU64,
     /// When such a module was first rendered here, monotonic ns.
     pub replayed_ns: AtomicU64,
-    reserved3: [AtomicU32; 2],
+    /// The last of them ([`crate::refused::RefusedCall`]); says nothing while there was none.
+    pub refused_call: AtomicU32,
+    /// Bits of [`sandbox_bits`].
+    pub sandbox: AtomicU32,
     /// Last block in which everything assigned here was rendered; a futex for a free-running engine.
     pub done: Line32,
     /// Assignments taken from [`AssignmentRing`].
@@ -282,8 +308,11 @@ const _: () = {
     assert!(offset_of!(ArenaHead, rendering) == 80);
     assert!(offset_of!(ArenaHead, crash) == 84);
     assert!(offset_of!(ArenaHead, death) == 88);
+    assert!(offset_of!(ArenaHead, refused_calls) == 92);
     assert!(offset_of!(ArenaHead, adopted_ns) == 96);
     assert!(offset_of!(ArenaHead, replayed_ns) == 104);
+    assert!(offset_of!(ArenaHead, refused_call) == 112);
+    assert!(offset_of!(ArenaHead, sandbox) == 116);
     assert!(offset_of!(ArenaHead, done) == 128);
     assert!(offset_of!(ArenaHead, assignments_head) == 192);
     assert!(offset_of!(ArenaHead, replies_tail) == 256);

@@ -18,8 +18,8 @@
 //! Reading order: [`layout`] (what lies where), [`words`] (records in atomics), [`ring`], [`commit`],
 //! [`plan`], [`block`], [`panel`] (what a worker says of its module types), [`complaint`] (and of a block that one
 //! could not render), then the files with the system in them: [`segment`] (mapping), [`wake`] (futex), [`death`]
-//! (the kernel's notice of a death), [`crash`] (a dying worker's last word) and [`rights`] (priority, affinity,
-//! locked memory).
+//! (the kernel's notice of a death), [`crash`] (a dying worker's last word), [`rights`] (priority, affinity,
+//! locked memory), [`confine`] (what a process gives up for good) and [`refused`] (what it is refused from then on).
 
 pub mod cable;
 pub mod commit;
@@ -31,6 +31,8 @@ pub mod block;
 #[cfg(not(loom))]
 pub mod complaint;
 #[cfg(not(loom))]
+pub mod confine;
+#[cfg(not(loom))]
 pub mod crash;
 #[cfg(not(loom))]
 pub mod death;
@@ -40,6 +42,8 @@ pub mod layout;
 pub mod panel;
 #[cfg(not(loom))]
 pub mod plan;
+#[cfg(not(loom))]
+pub mod refused;
 #[cfg(not(loom))]
 pub mod rights;
 #[cfg(not(loom))]

@@ -125,6 +125,16 @@ impl Segment {
         Ok(())
     }
 
+    /// From now on nobody in this process can unmap this mapping, replace it, or make it writable if it is not
+    /// (`mseal`, Linux 6.10 and later). Descriptors of the segment are another matter: they can be mapped anew.
+    pub fn seal(&self) -> std::io::Result<()> {
+        // SAFETY: the range is exactly this value's own mapping, which is page-aligned; the call changes no memory, and
+        // `Drop` fails to unmap it from now on, which leaves it mapped.
+        let refused =
+            unsafe { libc::syscall(libc::SYS_mseal, self.memory.as_ptr(), self.memory.len(), 0) } != 0;
+        if refused { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     /// Name in /dev/shm.
     pub fn name(&self) -> &str {
         &self.name

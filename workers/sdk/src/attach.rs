@@ -104,6 +104,17 @@ impl View {
         self.own().arena_head().expect("size was checked when attaching")
     }
 
+    /// Name of the control segment, which the arenas' names begin with.
+    pub fn name(&self) -> &str {
+        self.control.name()
+    }
+
+    /// Our mappings are what they are, from now on and whatever a module does.
+    pub fn seal(&self) -> std::io::Result<()> {
+        self.control.seal()?;
+        self.arenas.iter().try_for_each(Segment::seal)
+    }
+
     /// Tells whoever waits how far we are.
     pub fn enter(&self, stage: u32) {
         self.head().stage.store(stage, Release);
@@ -165,6 +176,10 @@ pub fn attach(call: &Call, fingerprint: u64) -> Result<View, AttachError> {
     // Nor is what it was rendering, and died of, ours.
     head.rendering.store(0, Relaxed);
     head.crash.store(0, Relaxed);
+    // Nor its sandbox, and what that has refused.
+    head.sandbox.store(0, Relaxed);
+    head.refused_calls.store(0, Relaxed);
+    head.refused_call.store(0, Relaxed);
     head.pid.store(std::process::id(), Release);
     head.abi_version.store(ABI_VERSION, Relaxed);
     head.magic.store(MAGIC, Release);

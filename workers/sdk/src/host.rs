@@ -7,6 +7,7 @@ use crate::mirror::Mirror;
 use crate::prepare;
 use crate::rack::Rack;
 use crate::roster::Roster;
+use crate::sandbox::Sandbox;
 use crate::source::Interruption;
 use crate::warm::warm;
 use assert_no_alloc::assert_no_alloc;
@@ -34,9 +35,12 @@ pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<()
     let mut host = Host::new(view, rack.most_state_words());
     warm(view, &call, &mut rack);
     let has_fifo = view.head().rights.load(Relaxed) & rights_bits::FIFO != 0;
+    let mut sandbox = Sandbox::of_environment(view);
+    sandbox.leave_files(view);
     rack.ready(has_fifo.then_some(view.header.worker_priority)).map_err(AttachError::NotReady)?;
     host.forget_assignments();
     death::arm(&view.head().death).map_err(AttachError::NoDeathNotice)?;
+    sandbox.close(view);
     view.enter(stage::READY);
     while view.control().is_closing.load(Acquire) == 0 {
         // Acquire: whatever was stored before the bell was rung is visible (pairs with the engine's increment).

@@ -1,5 +1,6 @@
-//! What a worker author links. The life of a worker: [`attach`] to the segments, [`warm`] up, then the loop of
-//! [`host`]: wait for the bell, answer assignments ([`prepare`]), render each [`block`] of the modules it owns.
+//! What a worker author links. The life of a worker: [`attach`] to the segments, [`warm`] up, lock itself into a
+//! [`sandbox`] if its kind asks for one, then the loop of [`host`]: wait for the bell, answer assignments ([`prepare`]),
+//! render each [`block`] of the modules it owns.
 //!
 //! A worker brings a [`rack::Rack`]: what module types it has and how each renders. Everything else (where
 //! state lies, when to render, whom to wake, how a module moves here from another worker) is done here. An author who
@@ -18,6 +19,7 @@ pub mod mirror;
 pub mod prepare;
 pub mod rack;
 pub mod roster;
+pub mod sandbox;
 pub mod source;
 pub mod warm;
 

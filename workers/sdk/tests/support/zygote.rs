@@ -62,11 +62,20 @@ pub struct Zygote {
 impl Zygote {
     /// Starts one with the modules in `paths`, and hears it out.
     pub fn ready(paths: &[PathBuf]) -> Self {
-        Self::started(paths, Stdio::inherit())
+        Self::ready_with(paths, &[])
+    }
+
+    /// The same, with `variables` beside.
+    pub fn ready_with(paths: &[PathBuf], variables: &[(&str, &str)]) -> Self {
+        Self::started_with(paths, Stdio::inherit(), variables)
     }
 
     /// The same, with `stderr` for what it and its workers have to say to people.
     pub fn started(paths: &[PathBuf], stderr: Stdio) -> Self {
+        Self::started_with(paths, stderr, &[])
+    }
+
+    fn started_with(paths: &[PathBuf], stderr: Stdio, variables: &[(&str, &str)]) -> Self {
         // SAFETY: integer arguments only. Orphans of the zygote come to us, as they come to the engine.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
         let (ours, theirs) = UnixStream::pair().expect("two sockets");
@@ -78,6 +87,7 @@ impl Zygote {
             .env("BACKLINE_MODULES", files.join(":"))
             .env("BACKLINE_PRELOAD", "numpy:scipy.signal:scipy.fft")
             .env("BACKLINE_WARD", MARK)
+            .envs(variables.iter().copied())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(stderr)

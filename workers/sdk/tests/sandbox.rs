@@ -1,0 +1,348 @@
+//! Workers in a sandbox: what a renderer does not need is refused, counted and named, and the block goes on. Everything
+//! else is as it is without: they play, die, are taken over, and leave.
+//!
+//! What this kernel does not have is printed, and the worker must say so, too.
+
+mod support;
+
+use backline_abi::block::Event;
+use backline_abi::complaint::Heard;
+use backline_abi::crash::{CrashWord, Origin};
+use backline_abi::death::OWNER_DIED;
+use backline_abi::layout::{sandbox_bits, stage};
+use backline_abi::panel::Panel;
+use backline_abi::refused::RefusedCall;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use support::worker::{Worker, command};
+use support::zygote::{Forked, Zygote, home, modules};
+use support::{Module, Stage, wait_until};
+
+const STRICT: (&str, &str) = ("BACKLINE_SANDBOX", "strict");
+const MEMORY: (&str, &str) = ("BACKLINE_MEMORY_MIB", "256");
+const REFUSED: f32 = libc::EPERM as f32;
+
+fn escapes() -> Vec<PathBuf> {
+    vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escapes/escapes.py")]
+}
+
+/// Whether the kernel knows a call, which is made with arguments that make no sense.
+fn has_call(number: libc::c_long, arguments: [libc::c_long; 3]) -> bool {
+    let [first, second, third] = arguments;
+    // SAFETY: numbers and null pointers only; the calls refuse them or do nothing.
+    let refused = unsafe { libc::syscall(number, first, second, third) } < 0;
+    !refused || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+}
+
+/// What a worker obtains on this machine.
+fn obtainable() -> u32 {
+    let asks_for_version = 1;
+    let optional = [
+        (sandbox_bits::LANDLOCK, has_call(libc::SYS_landlock_create_ruleset, [0, 0, asks_for_version])),
+        (sandbox_bits::SEALED, has_call(libc::SYS_mseal, [0, 0, 0])),
+    ];
+    let everywhere = sandbox_bits::NO_NEW_PRIVS | sandbox_bits::RLIMITS | sandbox_bits::SECCOMP;
+    optional.iter().fold(everywhere, |bits, (bit, has)| {
+        if !has {
+            println!("this kernel has no sandbox of bit {bit}: it is not tested");
+        }
+        bits | if *has { *bit } else { 0 }
+    })
+}
+
+fn with(mut command: Command, variables: &[(&str, &str)]) -> Command {
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// A stock worker in a sandbox.
+fn confined(on: &Stage, slot: usize) -> Worker {
+    let mut worker = Worker::started(on, slot, with(command(on.name(), slot, std::process::id()), &[STRICT]));
+    worker.await_ready(on, slot);
+    worker
+}
+
+/// What the `what` of a module can be.
+fn choice(panels: &[Panel], what: &str) -> f32 {
+    let choices =
+        &panels.iter().find(|panel| panel.name == "escapes").expect("it is there").params[0].choices;
+    choices.iter().position(|choice| choice == what).unwrap_or_else(|| panic!("no {what}")) as f32
+}
+
+/// A module that tries to escape, and whoever plays it.
+struct Prison {
+    on: Stage,
+    zygote: Zygote,
+    worker: Forked,
+    module: Module,
+    blocks: f32,
+}
+
+impl Prison {
+    fn with(test: &str, variables: &[(&str, &str)]) -> Self {
+        Self::of(test, "escapes", variables)
+    }
+
+    fn of(test: &str, name: &str, variables: &[(&str, &str)]) -> Self {
+        let mut zygote = Zygote::ready_with(&escapes(), variables);
+        let mut on = Stage::new(test, 1);
+        on.mean_panels(&zygote.panels);
+        let worker = zygote.worker(&on, 0);
+        let module = on.add_described(&zygote.panels, name, 1, 0);
+        on.plan(&[(&module, &[])]);
+        Self { on, zygote, worker, module, blocks: 0.0 }
+    }
+
+    fn announce(&mut self, what: &str) {
+        let value = choice(&self.zygote.panels, what);
+        self.on.announce(&[Event {
+            instance: self.module.record.instance,
+            offset_frames: 0,
+            kind: 0,
+            value,
+        }]);
+    }
+
+    /// What comes of an attempt; the block is rendered whatever that is.
+    fn attempt(&mut self, what: &str) -> f32 {
+        self.announce(what);
+        self.on.await_commit(&self.module);
+        let heard = self.on.heard(&self.module);
+        self.blocks += 1.0;
+        assert_eq!(f32::from_bits(heard[64]), self.blocks, "{what}: every block is rendered");
+        f32::from_bits(heard[0])
+    }
+
+    /// How many calls were refused, and the last of them.
+    fn refused(&self) -> (u32, RefusedCall) {
+        let count = self.on.head(0).refused_calls.load(Acquire);
+        (count, RefusedCall::decode(self.on.head(0).refused_call.load(Relaxed)))
+    }
+}
+
+/// Attempts, the calls by which they are made, and how much of it the system call filter sees.
+const ATTEMPTS: [(&str, &[libc::c_long]); 11] = [
+    ("socket", &[libc::SYS_socket]),
+    ("open", &[libc::SYS_openat]),
+    ("unlink", &[libc::SYS_unlinkat, SYS_UNLINK]),
+    ("fork", &[libc::SYS_clone]),
+    ("exec", &[libc::SYS_execve]),
+    ("kill", &[libc::SYS_kill]),
+    ("init", &[libc::SYS_kill]),
+    ("thread", &[libc::SYS_clone3, libc::SYS_clone]),
+    ("executable", &[libc::SYS_mmap]),
+    ("executable_later", &[libc::SYS_mprotect]),
+    ("masked", &[libc::SYS_socket]),
+];
+#[cfg(target_arch = "x86_64")]
+const SYS_UNLINK: libc::c_long = libc::SYS_unlink;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_UNLINK: libc::c_long = libc::SYS_unlinkat;
+
+#[test]
+fn what_a_renderer_does_not_need_is_refused_and_counted_and_the_block_goes_on() {
+    let mut prison = Prison::with("sb-refused", &[STRICT]);
+    assert_eq!(prison.on.head(0).sandbox.load(Acquire), obtainable());
+    assert_eq!(prison.refused().0, 0, "warming up was before");
+    let mut count = 0;
+    for (what, calls) in ATTEMPTS.iter().chain(&[("handler", &[libc::SYS_rt_sigaction][..])]) {
+        assert_eq!(prison.attempt(what), REFUSED, "{what}");
+        let (now, last) = prison.refused();
+        assert!(now > count, "{what} is counted");
+        assert!(calls.contains(&last.call.into()), "{what}: {last:?}");
+        assert_eq!(u32::from(last.instance), prison.module.record.instance, "{what}");
+        count = now;
+        assert_eq!(prison.attempt("nothing"), 0.0);
+    }
+    assert_eq!(prison.attempt("harmless"), 0.0);
+    assert_eq!(prison.refused().0, count, "a renderer is refused nothing");
+    assert!(prison.worker.end().is_none());
+}
+
+#[test]
+fn without_a_sandbox_all_of_it_is_allowed() {
+    for variables in [&[][..], &[("BACKLINE_SANDBOX", "none")]] {
+        let mut prison = Prison::with("sb-none", variables);
+        for (what, _) in ATTEMPTS {
+            // There is nothing to unlink or to execute; that it is so is an answer.
+            let answer = if ["unlink", "exec"].contains(&what) { libc::ENOENT } else { 0 };
+            // Who is not root may not signal process 1.
+            if what != "init" {
+                assert_eq!(prison.attempt(what), answer as f32, "{what}");
+            }
+        }
+        for what in ["remap", "rewrite", "harmless"] {
+            assert_eq!(prison.attempt(what), 0.0, "{what}");
+        }
+        let head = prison.on.head(0);
+        assert_eq!((head.sandbox.load(Acquire), head.refused_calls.load(Acquire)), (0, 0));
+    }
+}
+
+#[test]
+fn what_a_second_thread_renders_ahead_is_in_the_sandbox_too() {
+    let mut prison = Prison::of("sb-later", "escapes_later", &[STRICT]);
+    assert_eq!(prison.on.head(0).sandbox.load(Acquire), obtainable());
+    let instance = prison.module.record.instance as u16;
+    for (what, call) in
+        [("socket", libc::SYS_socket), ("open", libc::SYS_openat), ("masked", libc::SYS_socket)]
+    {
+        let before = prison.refused().0;
+        prison.announce(what);
+        prison.on.await_commit(&prison.module);
+        wait_until("it is refused", || prison.refused().0 > before);
+        assert_eq!(prison.refused().1, RefusedCall { call: call as u16, instance }, "{what}");
+        prison.announce("nothing");
+        prison.on.await_commit(&prison.module);
+    }
+    assert!(prison.worker.end().is_none());
+}
+
+#[test]
+fn memory_of_others_stays_read_only_and_no_descriptor_leads_there() {
+    let mut prison = Prison::with("sb-sealed", &[STRICT]);
+    if obtainable() & sandbox_bits::SEALED != 0 {
+        assert_eq!(prison.attempt("rewrite"), REFUSED);
+        assert_ne!(prison.attempt("remap"), 0.0);
+    }
+    assert!(prison.worker.end().is_none());
+}
+
+#[test]
+fn memory_grows_by_what_its_kind_may_take_and_no_more() {
+    let mut prison = Prison::with("sb-memory", &[STRICT, MEMORY]);
+    assert_eq!(prison.attempt("harmless"), 0.0, "64 MiB are there");
+    assert_eq!(prison.attempt("memory"), libc::ENOMEM as f32, "1 GiB is not");
+    assert_eq!(prison.on.head(0).sandbox.load(Acquire), obtainable());
+    assert_eq!(prison.attempt("harmless"), 0.0, "and the worker goes on");
+}
+
+#[test]
+fn a_module_that_fails_still_says_where() {
+    let mut prison = Prison::with("sb-raises", &[STRICT]);
+    let mut seen = prison.on.head(0).complaint.serial();
+    prison.announce("raises");
+    prison.on.await_commit(&prison.module);
+    let Some(Heard { text, .. }) = prison.on.head(0).complaint.read(&mut seen) else {
+        panic!("it has nothing to say")
+    };
+    assert!(text.contains("IndexError") && text.contains("escapes.py, line "), "{text}");
+    prison.announce("nothing");
+    prison.on.await_commit(&prison.module);
+    assert!(prison.on.head(0).complaint.read(&mut seen).is_none(), "and plays again");
+}
+
+#[test]
+fn faults_and_aborts_in_a_sandbox_leave_a_last_word_and_a_death_notice() {
+    let ends = [("faults", libc::SIGSEGV, Origin::Kernel), ("aborts", libc::SIGABRT, Origin::Itself)];
+    for (what, signal, origin) in ends {
+        let mut prison = Prison::with(&format!("sb-{what}"), &[STRICT]);
+        prison.announce(what);
+        assert_eq!(prison.worker.await_end().signal(), Some(signal), "{what}");
+        let head = prison.on.head(0);
+        let instance = prison.module.record.instance as u16;
+        let word = CrashWord::decode(head.crash.load(Acquire));
+        assert_eq!(word, Some(CrashWord { signal, origin, instance }), "{what}");
+        assert_ne!(head.death.load(Acquire) & OWNER_DIED, 0, "{what}: the kernel tells its death");
+    }
+}
+
+#[test]
+fn a_killed_python_worker_in_a_sandbox_changes_no_sample() {
+    let mut zygote =
+        Zygote::ready_with(&[modules().join("tones.py"), home().join("examples/granulator.py")], &[STRICT]);
+    let mut on = Stage::new("sb-py-killed", 2);
+    on.mean_panels(&zygote.panels);
+    let (mut dying, _other) = (zygote.worker(&on, 0), zygote.worker(&on, 1));
+    let types = ["pulse", "resonator", "granulator"];
+    // The twins that stay live where the others move to.
+    let twins = types.map(|name| on.add_described(&zygote.panels, name, 3, 1));
+    let mut subjects = types.map(|name| on.add_described(&zygote.panels, name, 3, 0));
+    let mut loudest = 0.0_f32;
+    for block in 0..400 {
+        if block == 200 {
+            dying.kill();
+            subjects.iter_mut().for_each(|subject| on.relocate(subject, 1));
+        }
+        let (one, two) = (twins, subjects);
+        on.plan(&[
+            (&one[0], &[]),
+            (&one[1], &[(&one[0], 0, 0)]),
+            (&one[2], &[(&one[1], 0, 0)]),
+            (&two[0], &[]),
+            (&two[1], &[(&two[0], 0, 0)]),
+            (&two[2], &[(&two[1], 0, 0)]),
+        ]);
+        let heard = on.play(&[&one[0], &one[1], &one[2], &two[0], &two[1], &two[2]]);
+        assert_eq!(heard[..3], heard[3..], "block {block}");
+        loudest = heard[5].iter().fold(loudest, |loudest, bits| loudest.max(f32::from_bits(*bits).abs()));
+    }
+    assert!(loudest > 0.01, "grains are heard");
+    assert_eq!(on.head(1).modules_adopted.load(Relaxed), 3);
+    assert_eq!(on.head(1).refused_calls.load(Acquire), 0, "honest modules are refused nothing");
+}
+
+#[test]
+fn a_stock_worker_in_a_sandbox_plays_is_taken_over_and_leaves() {
+    let mut on = Stage::new("sb-native", 2);
+    let (dying, mut other) = (confined(&on, 0), confined(&on, 1));
+    let (noise, echo) = (on.add("noise", 1), on.add("delay", 1));
+    let (mut moved_noise, mut moved_echo) = (on.add("noise", 0), on.add("delay", 0));
+    let mut dying = Some(dying);
+    for block in 0..48 {
+        if block == 24 {
+            dying.take().expect("it lives").kill();
+            on.relocate(&mut moved_noise, 1);
+            on.relocate(&mut moved_echo, 1);
+        }
+        on.plan(&[
+            (&noise, &[]),
+            (&echo, &[(&noise, 0, 0)]),
+            (&moved_noise, &[]),
+            (&moved_echo, &[(&moved_noise, 0, 0)]),
+        ]);
+        let heard = on.play(&[&noise, &moved_noise, &echo, &moved_echo]);
+        assert_eq!((&heard[0], &heard[2]), (&heard[1], &heard[3]), "block {block}");
+    }
+    assert_eq!(on.head(1).sandbox.load(Acquire), obtainable());
+    on.control().is_closing.store(1, Release);
+    on.ring_bells();
+    assert_eq!(other.await_end().code(), Some(0));
+    assert_eq!(on.head(1).stage.load(Acquire), stage::LEFT);
+    assert_eq!(on.head(1).refused_calls.load(Acquire), 0, "not even to leave it needs more");
+}
+
+#[test]
+fn a_worker_in_a_sandbox_dies_of_every_signal_that_it_is_sent() {
+    for signal in [libc::SIGTERM, libc::SIGSEGV, libc::SIGABRT, libc::SIGKILL] {
+        let on = Stage::new(&format!("sb-sent-{signal}"), 1);
+        let mut worker = confined(&on, 0);
+        worker.signal(signal);
+        assert_eq!(worker.await_end().signal(), Some(signal));
+        wait_until("its death is told", || on.head(0).death.load(Acquire) & OWNER_DIED != 0);
+    }
+    let on = Stage::new("sb-sent-sys", 1);
+    let mut worker = confined(&on, 0);
+    worker.signal(libc::SIGSYS);
+    assert_eq!(
+        worker.await_end().signal(),
+        Some(libc::SIGKILL),
+        "a SIGSYS of somebody else is no refused call"
+    );
+    assert_eq!(on.head(0).refused_calls.load(Acquire), 0);
+}
+
+#[test]
+fn the_next_worker_of_a_slot_begins_with_no_refused_call() {
+    let mut prison = Prison::with("sb-next", &[STRICT]);
+    assert_eq!(prison.attempt("socket"), REFUSED);
+    assert_eq!(prison.refused().0, 1);
+    prison.worker.kill();
+    let _next = prison.zygote.worker(&prison.on, 0);
+    assert_eq!(
+        (prison.refused(), prison.on.head(0).sandbox.load(Acquire)),
+        ((0, RefusedCall::decode(0)), obtainable())
+    );
+}
