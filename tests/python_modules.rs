@@ -208,13 +208,16 @@ fn manifests_and_settings_that_make_no_sense_are_refused_with_the_place() {
         std::fs::write(&path, text).expect("our folder is writable");
         path.display().to_string()
     };
-    let manifest = |text: &str| {
-        place("kind/worker.toml", text);
-        vec!["--kinds".to_owned(), folder.path().join("kind").display().to_string()]
+    // A folder each: all are written before the first is read.
+    let number = std::cell::Cell::new(0);
+    let next = |name: &str, text: &str| {
+        number.set(number.get() + 1);
+        place(&format!("{}/{name}", number.get()), text)
     };
+    let manifest = |text: &str| vec!["--kinds".to_owned(), next("worker.toml", text)];
     let settings = |text: &str| {
         let [option, modules] = classes.option().map(str::to_owned);
-        vec![option, modules, "--config".to_owned(), place("backline.toml", text)]
+        vec![option, modules, "--config".to_owned(), next("backline.toml", text)]
     };
     let cases = [
         (
@@ -235,7 +238,8 @@ fn manifests_and_settings_that_make_no_sense_are_refused_with_the_place() {
     ];
     for (options, words) in cases {
         let mut command = backline();
-        command.args(["run", "--audio", "null", "--listen", "127.0.0.1:0", "--no-keeper"]).args(&options);
+        let folders = options.iter().map(|option| option.trim_end_matches("/worker.toml"));
+        command.args(["run", "--audio", "null", "--listen", "127.0.0.1:0", "--no-keeper"]).args(folders);
         let ended = output(command);
         let said = stderr(&ended);
         assert!(matches!(ended.status.code(), Some(1 | 2)), "{options:?}: {:?} {said}", ended.status);
