@@ -72,6 +72,11 @@ fn must_have_own_rows(told: &Value) {
 fn every_row_is_measured_or_named_with_the_package_that_brings_it() {
     let told = told(None);
     must_have_own_rows(&told);
+    for name in
+        ["this pool, Python class: create to /done", "this pool, plug-in (ladspa:ZamComp): create to /done"]
+    {
+        must_have_times(&told, name);
+    }
     if told["figures"]["Python of the peers"].is_object() {
         PEER_TIMES.iter().for_each(|name| must_have_times(&told, name));
         PEER_MEMORY.iter().for_each(|name| must_have_memory(&told, name));

@@ -47,14 +47,14 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
     echoes(n, &mut floor)?;
     let before = Counts::take(&engine)?;
     let mut idle = Times::new("create to /done, idle", &[(0.5, 80.0), (0.99, 250.0)]);
-    creates(&engine, n, &mut idle)?;
+    creates(&engine, "vco", n, &mut idle)?;
     figures.extend(Counts::take(&engine)?.since(&before, "idle"));
 
     let offsets = first_samples(&engine)?;
     let mut sounding = Times::new("create to /done, 64 modules sounding", &[(0.99, 500.0)]);
     play_chains(&engine)?;
     let before = Counts::take(&engine)?;
-    creates(&engine, n, &mut sounding)?;
+    creates(&engine, "vco", n, &mut sounding)?;
     figures.extend(Counts::take(&engine)?.since(&before, "64 sounding"));
     let status = engine.status()?;
     for key in ["concealed", "xruns", "cycle_max_us"] {
@@ -71,9 +71,9 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
     Ok(Outcome { bench: "create", settings, times: vec![floor, idle, sounding, first], figures })
 }
 
-/// Creates and frees a module `n` times; times each create to its `/done`.
-pub(super) fn creates(engine: &Engine, n: u64, times: &mut Times) -> anyhow::Result<()> {
-    let create = packet("/create", vec![text("vco"), text("benched")])?;
+/// Creates and frees a module of type `type_name` `n` times; times each create to its `/done`.
+pub(super) fn creates(engine: &Engine, type_name: &str, n: u64, times: &mut Times) -> anyhow::Result<()> {
+    let create = packet("/create", vec![text(type_name), text("benched")])?;
     let free = packet("/free", vec![text("benched")])?;
     for turn in 0..n {
         times.record_ns(engine.ask(&create, 1)?);

@@ -57,6 +57,22 @@ pub fn memory(pid: u64) -> Memory {
     Memory { pss_kib: sum("Pss:"), private_kib: sum("Private_Clean:") + sum("Private_Dirty:") }
 }
 
+/// What process `pid` has of memory beside shared segments, KiB: its share of what it has together with others included.
+pub fn pss_beside_segments_kib(pid: u64) -> u64 {
+    let mut is_segment = false;
+    let mut sum_kib = 0;
+    for line in read(&format!("/proc/{pid}/smaps")).lines() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if let Some(kib) = line.strip_prefix("Pss:").filter(|_| !is_segment) {
+            sum_kib += kib.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
+        } else if !first.ends_with(':') {
+            // The head of a mapping: addresses, rights, offset, device, inode, file.
+            is_segment = line.contains("/dev/shm/");
+        }
+    }
+    sum_kib
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

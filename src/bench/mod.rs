@@ -8,6 +8,7 @@
 pub mod create;
 pub mod cycle;
 pub mod engine;
+pub mod foreign;
 pub mod machine;
 pub mod outcome;
 pub mod peers;

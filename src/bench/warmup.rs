@@ -6,12 +6,13 @@
 use super::create::creates;
 use super::engine::Engine;
 use super::outcome::{Outcome, Times};
-use super::{machine, peers};
+use super::{foreign, machine, peers};
 use crate::config::Settings;
 use anyhow::{Context, bail};
 use backline_abi::wake::now_ns;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// Workers of each pool, as in the decision record that this table goes back to.
 pub const DEFAULT_WORKERS: usize = 4;
 /// Most measurements of what takes a good part of a second.
-const RARE: u64 = 20;
+pub const RARE: u64 = 20;
 /// Longest wait for the successor of a killed worker.
 const LIMIT_NS: u64 = 10_000_000_000;
 /// Between two looks at the pool: little against the start of a worker.
@@ -29,7 +30,15 @@ const LOOK: Duration = Duration::from_millis(1);
 type Part = fn(&Run<'_>, &mut Outcome) -> anyhow::Result<()>;
 
 /// The table from top to bottom. Another kind of worker is another function here.
-const PARTS: [Part; 5] = [peers::measure, native_memory, native_starts, native_creates, native_deaths];
+const PARTS: [Part; 7] = [
+    peers::measure,
+    native_memory,
+    native_starts,
+    native_creates,
+    native_deaths,
+    foreign::python,
+    foreign::plugins,
+];
 
 /// What every part is given.
 pub struct Run<'run> {
@@ -44,8 +53,14 @@ pub struct Run<'run> {
 impl Run<'_> {
     /// An engine that says nothing; if it does not start, what it said is the error's context.
     fn engine(&self) -> anyhow::Result<Engine> {
+        self.engine_with(&[])
+    }
+
+    /// The same with further `options`.
+    pub fn engine_with(&self, options: &[OsString]) -> anyhow::Result<Engine> {
         let (audit, log) = (self.folder.join("audit.jsonl"), self.folder.join("engine.log"));
-        let options = ["--audit".as_ref(), audit.as_os_str()];
+        let more = options.iter().map(OsString::as_os_str);
+        let options: Vec<&OsStr> = ["--audit".as_ref(), audit.as_os_str()].into_iter().chain(more).collect();
         let engine = Engine::start(self.settings, &options, File::create(&log)?.into());
         engine.with_context(|| std::fs::read_to_string(&log).unwrap_or_default())
     }
@@ -102,7 +117,7 @@ fn native_starts(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
 fn native_creates(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
     let mut times = Times::in_ms("this pool, native: create to /done");
     let engine = run.engine()?;
-    creates(&engine, run.n, &mut times)?;
+    creates(&engine, "vco", run.n, &mut times)?;
     engine.stop()?;
     outcome.times.push(times);
     Ok(())
@@ -115,9 +130,7 @@ fn native_deaths(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
     for turn in 0..run.n.min(RARE) {
         let slot = turn % run.settings.workers as u64;
         let (pid, _) = worker_in(slot, &engine.status()?)?;
-        let victim = Pid::from_raw(pid as i32).context("a worker has no process")?;
-        let killed_ns = now_ns();
-        kill_process(victim, Signal::KILL).context("a worker was gone before it was killed")?;
+        let killed_ns = kill(pid)?;
         await_successor(&engine, slot, pid)?;
         times.record_ns(now_ns() - killed_ns);
     }
@@ -126,8 +139,16 @@ fn native_deaths(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Kills process `pid`, and says when.
+pub fn kill(pid: u64) -> anyhow::Result<u64> {
+    let victim = Pid::from_raw(pid as i32).context("a worker has no process")?;
+    let killed_ns = now_ns();
+    kill_process(victim, Signal::KILL).context("a worker was gone before it was killed")?;
+    Ok(killed_ns)
+}
+
 /// Waits until somebody else than `pid` is ready in `slot`.
-fn await_successor(engine: &Engine, slot: u64, pid: u64) -> anyhow::Result<()> {
+pub fn await_successor(engine: &Engine, slot: u64, pid: u64) -> anyhow::Result<()> {
     let until_ns = now_ns() + LIMIT_NS;
     loop {
         let (found, is_ready) = worker_in(slot, &engine.status()?)?;
@@ -142,7 +163,7 @@ fn await_successor(engine: &Engine, slot: u64, pid: u64) -> anyhow::Result<()> {
 }
 
 /// Process id of the worker in `slot`, and whether it is ready.
-fn worker_in(slot: u64, status: &Value) -> anyhow::Result<(u64, bool)> {
+pub fn worker_in(slot: u64, status: &Value) -> anyhow::Result<(u64, bool)> {
     let workers = status["workers"].as_array().context("the status lists no workers")?;
     let worker = workers.iter().find(|worker| worker["slot"] == slot);
     let worker = worker.with_context(|| format!("the status has no worker {slot}"))?;

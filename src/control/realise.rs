@@ -8,6 +8,7 @@ use crate::pool::dispatch::DispatchError;
 use crate::pool::memory::ArenaFull;
 use crate::pool::place::PlaceError;
 use backline_abi::plan::Location;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// How long workers are tried for one module before it is refused; a fraction of it, unless all are dying.
@@ -77,7 +78,12 @@ impl Conductor {
             self.cells.sweep(block, |cell| places[cell as usize].put(Location::default()));
             match self.cells.take(module) {
                 Err(_) if self.cells.has_buried() && Instant::now() < until => std::thread::sleep(LOOK),
-                taken => return taken,
+                Ok(placed) => {
+                    // Relaxed: whoever warms up meanwhile touches some more than this.
+                    self.rig().control().arena_used_words.fetch_max(placed.memory.end as u32, Relaxed);
+                    return Ok(placed);
+                }
+                Err(full) => return Err(full),
             }
         }
     }

@@ -18,6 +18,8 @@ use std::net::SocketAddr;
 
 /// Between two looks after the pool.
 const TEND_NS: u64 = 5_000_000;
+/// The same while a worker is on its way: whoever waits for it waits for us, too.
+const TEND_SOON_NS: u64 = 1_000_000;
 /// Datagrams taken before the rest of the loop gets its turn.
 const DATAGRAMS_A_TURN: usize = 64;
 /// How long before its time an event goes to the audio thread, beside two blocks.
@@ -58,6 +60,8 @@ pub struct Server {
     decoded: Vec<Decoded>,
     lead_ns: u64,
     tended_ns: u64,
+    /// The supervisor has something to tell.
+    has_notice: bool,
     counts: ServeCounts,
     held: Held,
     notices: Notices,
@@ -77,6 +81,7 @@ impl Server {
             decoded: Vec::new(),
             lead_ns: LEAD_NS + 2 * settings.block_ns(),
             tended_ns: 0,
+            has_notice: false,
             counts,
             held: Held::default(),
             notices: Notices::default(),
@@ -92,7 +97,9 @@ impl Server {
             }
         }
         self.perform_due(conductor);
-        if now_ns() >= self.tended_ns + TEND_NS {
+        if self.has_notice || now_ns() >= self.next_tend_ns(conductor) {
+            conductor.pool().alarm().silence_for_notice();
+            self.has_notice = false;
             self.tended_ns = now_ns();
             conductor.tend_pool();
             conductor.tend_session();
@@ -102,17 +109,24 @@ impl Server {
         self.notify();
     }
 
+    fn next_tend_ns(&self, conductor: &Conductor) -> u64 {
+        self.tended_ns + if conductor.pool().is_settled() { TEND_NS } else { TEND_SOON_NS }
+    }
+
     fn wait(&mut self, conductor: &Conductor) {
         let next_early = self.early.next_due().map(|due| due.saturating_sub(self.lead_ns));
         let file_look = conductor.has_any_file_work().then(|| now_ns() + FILE_LOOK_NS);
-        let next = [next_early, self.at_due.next_due(), Some(self.tended_ns + TEND_NS), file_look];
+        let next = [next_early, self.at_due.next_due(), Some(self.next_tend_ns(conductor)), file_look];
         let until_ns = next.into_iter().flatten().min().unwrap_or(0);
         let left_ns = until_ns.saturating_sub(now_ns());
         let timeout =
             Timespec { tv_sec: (left_ns / 1_000_000_000) as i64, tv_nsec: (left_ns % 1_000_000_000) as i64 };
         // An interrupted wait is a wait that is over.
-        let mut polled = [PollFd::new(&self.listener, PollFlags::IN)];
+        let alarm = conductor.pool().alarm();
+        let bell = PollFd::from_borrowed_fd(alarm.notice_bell(), PollFlags::IN);
+        let mut polled = [PollFd::new(&self.listener, PollFlags::IN), bell];
         let _ = poll(&mut polled, Some(&timeout));
+        self.has_notice |= polled[1].revents().contains(PollFlags::IN);
         if polled[0].revents().contains(PollFlags::ERR) {
             for gone in self.listener.unreachable() {
                 self.notices.forget(Client(gone));

@@ -164,6 +164,13 @@ impl Pool {
         &self.rig
     }
 
+    /// Whether nobody is on the way to a slot that shall be filled.
+    pub fn is_settled(&self) -> bool {
+        let is_on_the_way =
+            |slot: &Slot| matches!(slot.state, State::Spawning | State::Warming | State::BackingOff);
+        !self.slots.iter().any(is_on_the_way)
+    }
+
     /// What was done to processes since the start; spawned = alive + reaped at any time.
     pub fn accounts(&self) -> Accounts {
         self.supervisor.accounts()

@@ -51,13 +51,17 @@ pub struct Alarm {
     condemned: AtomicU64,
     offences: [AtomicU8; MAX_SLOTS],
     bell: OwnedFd,
+    /// Rung for control when there is a notice.
+    notice_bell: OwnedFd,
 }
 
 impl Alarm {
     /// A bell that does not ring.
     pub fn new() -> std::io::Result<Self> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { condemned: AtomicU64::new(0), offences: [const { AtomicU8::new(0) }; MAX_SLOTS], bell })
+        let silent = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let (bell, notice_bell) = (silent()?, silent()?);
+        let offences = [const { AtomicU8::new(0) }; MAX_SLOTS];
+        Ok(Self { condemned: AtomicU64::new(0), offences, bell, notice_bell })
     }
 
     /// The process in `slot` missed its deadline: its whole group is killed at once. Nothing happens if the slot is
@@ -73,6 +77,22 @@ impl Alarm {
         // Release: the offence is stored before the bit (pairs with the swap in `take_condemned`).
         self.condemned.fetch_or(1 << slot, Release);
         self.ring();
+    }
+
+    /// Wakes control: there is a notice.
+    pub fn ring_for_notice(&self) {
+        // EAGAIN: it rings already.
+        let _ = rustix::io::write(&self.notice_bell, &1_u64.to_ne_bytes());
+    }
+
+    /// What control sleeps on beside its socket: readable when there is a notice.
+    pub fn notice_bell(&self) -> BorrowedFd<'_> {
+        self.notice_bell.as_fd()
+    }
+
+    /// Whoever rings after this is heard by the next wait.
+    pub fn silence_for_notice(&self) {
+        let _ = rustix::io::read(&self.notice_bell, &mut [0; 8]);
     }
 
     /// Wakes the supervisor. Real-time safe: the named wake.

@@ -127,7 +127,9 @@ impl Family {
             if self.kin.insert(facts.process, serial).is_none() {
                 changes.found.push(facts.process);
             }
-            if !workers.values().any(|living| *living == serial) {
+            // An orphan that is dead is ours to bury, also while its worker lives.
+            let is_left = facts.is_dead() && facts.parent == self.engine.process.pid;
+            if is_left || !workers.values().any(|living| *living == serial) {
                 self.condemn(facts, &mut changes);
             }
         }

@@ -176,6 +176,7 @@ impl Keeper {
     pub(super) fn tell(&self, notice: Notice) {
         // Nobody listens any more only when the engine is closing.
         let _ = self.notices.send(notice);
+        self.alarm.ring_for_notice();
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut Accounts)) {

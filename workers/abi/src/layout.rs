@@ -86,7 +86,9 @@ pub struct Control {
     pub header: Record<Header, 16>,
     /// 1 once everybody shall leave.
     pub is_closing: AtomicU32,
-    reserved: [AtomicU32; 15],
+    /// Words of each arena that modules have had so far: what is behind them a new worker need not have touched at once.
+    pub arena_used_words: AtomicU32,
+    reserved: [AtomicU32; 14],
     /// Last block announced.
     pub block: Line32,
     /// Counts every change of a place, so that a worker looks at all places only when one has changed.

@@ -36,8 +36,18 @@ pub fn has_fifo() -> bool {
 
 /// Locks all memory of the process, present and future.
 pub fn lock_memory() -> io::Result<()> {
+    lock(libc::MCL_CURRENT | libc::MCL_FUTURE)
+}
+
+/// Locks all memory of the process as it is touched. What it shares with the process that it was forked from stays shared
+/// until it is written: the other way of locking would make a copy of all of it at once.
+pub fn lock_touched_memory() -> io::Result<()> {
+    lock(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT)
+}
+
+fn lock(flags: libc::c_int) -> io::Result<()> {
     // SAFETY: a flag argument only.
-    let refused = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0;
+    let refused = unsafe { libc::mlockall(flags) } != 0;
     if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

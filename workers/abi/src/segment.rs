@@ -7,6 +7,7 @@
 
 use crate::layout::{ArenaHead, Control, PAGE};
 use shared_memory::{Shmem, ShmemConf};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -156,7 +157,15 @@ impl Segment {
 
     /// Reads one word of every page, so that the first real access faults no more.
     pub fn touch(&self) -> u32 {
-        self.words()
+        self.touch_part(0..self.words().len())
+    }
+
+    /// The same for the pages of `words`. The kernel is asked to map all of them at once before; what it does not, is mapped
+    /// page by page.
+    pub fn touch_part(&self, words: Range<usize>) -> u32 {
+        let words = self.pages_of(words);
+        self.populate(words.clone(), libc::MADV_POPULATE_READ);
+        self.words()[words]
             .chunks(PAGE / 4)
             .filter_map(|page| page.first())
             .fold(0, |sum, word| sum ^ word.load(std::sync::atomic::Ordering::Relaxed))
@@ -165,9 +174,30 @@ impl Segment {
     /// Writes every page (as it is), so that a private page table entry exists for writing too. Only for the
     /// segment's writer, before anybody else uses it.
     pub fn touch_for_writing(&self) {
-        for word in self.words().chunks(PAGE / 4).filter_map(|page| page.first()) {
+        self.touch_part_for_writing(0..self.words().len());
+    }
+
+    /// The same for the pages of `words`.
+    pub fn touch_part_for_writing(&self, words: Range<usize>) {
+        let words = self.pages_of(words);
+        self.populate(words.clone(), libc::MADV_POPULATE_WRITE);
+        for word in self.words()[words].chunks(PAGE / 4).filter_map(|page| page.first()) {
             word.fetch_or(0, std::sync::atomic::Ordering::Relaxed);
         }
+    }
+
+    /// From the beginning of a page on, and no further than there are words.
+    fn pages_of(&self, words: Range<usize>) -> Range<usize> {
+        let end = words.end.min(self.words().len());
+        (words.start / (PAGE / 4) * (PAGE / 4)).min(end)..end
+    }
+
+    /// Linux 5.14; a kernel without it changes nothing.
+    fn populate(&self, words: Range<usize>, how: libc::c_int) {
+        let part = &self.words()[words];
+        let address = part.as_ptr().cast_mut().cast();
+        // SAFETY: the range is part of this value's own mapping; this maps its pages and leaves their contents alone.
+        unsafe { libc::madvise(address, size_of_val(part), how) };
     }
 
     fn view<T>(&self) -> Result<&T, SegmentError> {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import ModuleType as PythonModule
@@ -58,7 +59,8 @@ def ahead_of(text: str | None) -> dict[str, int]:
 def preload(names: list[str], into: Library, tell: Tell) -> None:
     """Imports what modules will want, so that no worker has to."""
     for name in names:
-        tell(f"importing {name}")
+        if name not in sys.modules:
+            tell(f"importing {name}")
         threads = process.threads()
         try:
             importlib.import_module(name)
@@ -127,15 +129,16 @@ def classes(module: PythonModule) -> list[type[Module]]:
     return list(dict.fromkeys(found))
 
 
-def add_file(path: str, into: Library, ahead: dict[str, int]) -> None:
-    """Imports one file and takes its types."""
+def add_file(path: str, into: Library, ahead: dict[str, int], spent_s: float = 0.0) -> None:
+    """Imports one file and takes its types. `spent_s` is what other files have taken."""
     name = os.path.basename(path)
-    died_of = trial.of_import(path)
+    limit_s = trial.limit_after(spent_s)
+    died_of = trial.of_import(path, limit_s)
     if died_of is not None:
         into.refuse(name, died_of)
         return
     try:
-        with trial.alarm(trial.IMPORT_LIMIT_S):
+        with trial.alarm(limit_s):
             found = classes(import_file(path))
     except BaseException as error:
         into.refuse(name, complaint.reason(error, path))
@@ -143,10 +146,10 @@ def add_file(path: str, into: Library, ahead: dict[str, int]) -> None:
     if not found:
         into.refuse(name, "no class in it is a backline.Module with a render(self, inputs, params, out)")
     for cls in found:
-        add_class(cls, path, into, ahead)
+        add_class(cls, path, into, ahead, limit_s)
 
 
-def add_class(cls: type[Module], path: str, into: Library, ahead: dict[str, int]) -> None:
+def add_class(cls: type[Module], path: str, into: Library, ahead: dict[str, int], limit_s: float) -> None:
     """Takes one type, if it is one and survives its first blocks."""
     name = f"{os.path.basename(path)}: {cls.__name__}"
     try:
@@ -163,7 +166,7 @@ def add_class(cls: type[Module], path: str, into: Library, ahead: dict[str, int]
     elif len(into.types) == MOST_TYPES:
         into.refuse(name, f"there are {MOST_TYPES} types already")
     else:
-        died_of = trial.of_first_blocks(described)
+        died_of = trial.of_first_blocks(described, limit_s)
         if died_of is None:
             into.types.append(described)
         else:
@@ -175,7 +178,8 @@ def load(tell: Tell = lambda words: None) -> Library:
     library = Library()
     preload(listed(os.environ.get("BACKLINE_PRELOAD")), library, tell)
     ahead = ahead_of(os.environ.get("BACKLINE_RENDER_AHEAD"))
+    started_s = time.monotonic()
     for path in files(listed(os.environ.get("BACKLINE_MODULES")), library):
         tell(f"importing {os.path.basename(path)}")
-        add_file(path, library, ahead)
+        add_file(path, library, ahead, time.monotonic() - started_s)
     return library

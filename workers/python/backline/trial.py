@@ -24,6 +24,8 @@ from .panels import ModuleType
 
 #: Longest import of a file, and longest beginning of a module.
 IMPORT_LIMIT_S = 10.0
+#: For all files together: the engine waits a minute for all of us, and many that hang are not worth it.
+PATIENCE_S, LEAST_LIMIT_S = 40.0, 1.0
 #: What a child may take beyond what is there already.
 MEMORY_BYTES = 4 << 30
 #: After the alarm has rung in the child, until it is killed.
@@ -33,6 +35,11 @@ RATE_HZ, BLOCK_FRAMES, BLOCKS = 48_000.0, 64, 4
 
 class DoesNotEnd(BaseException):
     """Not through in time. No Exception, so that hardly anybody catches it."""
+
+
+def limit_after(spent_s: float) -> float:
+    """How long the next one may take when so much time has gone already."""
+    return min(IMPORT_LIMIT_S, max(LEAST_LIMIT_S, PATIENCE_S - spent_s))
 
 
 @contextlib.contextmanager
@@ -134,7 +141,7 @@ def _ending(status: int) -> str:
     return f"ends the process: exit code {os.WEXITSTATUS(status)}"
 
 
-def of_import(path: str) -> str | None:
+def of_import(path: str, limit_s: float) -> str | None:
     """What is wrong with the import of a file, if anything."""
 
     def act() -> str | None:
@@ -151,10 +158,10 @@ def of_import(path: str) -> str | None:
             return "its import starts a thread, which workers would not have; prepare() might start it"
         return None
 
-    return in_child(act, IMPORT_LIMIT_S)
+    return in_child(act, limit_s)
 
 
-def of_first_blocks(of: ModuleType) -> str | None:
+def of_first_blocks(of: ModuleType, limit_s: float) -> str | None:
     """Why a type would take every worker with it, if it would.
 
     An exception is no such reason: it is told when the module plays, and its block is concealed.
@@ -170,7 +177,7 @@ def of_first_blocks(of: ModuleType) -> str | None:
                 )
         return None
 
-    said = in_child(act, IMPORT_LIMIT_S)
+    said = in_child(act, limit_s)
     return said if said is None or said.startswith("its ") else f"its first block {said}"
 
 

@@ -168,6 +168,9 @@ class Faults(FolderTest):
         self.assertEqual(fault.name, "nowhere.signal")
         self.assertIn("apt install python3-nowhere", fault.reason)
 
+    def test_patience_with_files_that_hang_ends(self):
+        self.assertEqual([trial.limit_after(spent) for spent in (0, 30, 35, 100)], [10, 10, 5, 1])
+
     def test_render_ahead_is_read_from_words(self):
         self.assertEqual(library.ahead_of("comb=4, slow=2,,bad,worse=x"), {"comb": 4, "slow": 2})
         self.assertEqual(library.ahead_of(None), {})

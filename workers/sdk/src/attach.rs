@@ -3,12 +3,18 @@
 //! parent that is gone.
 
 use backline_abi::layout::{
-    ABI_VERSION, ArenaHead, Control, Header, MAGIC, MAX_BLOCK_FRAMES, MAX_SLOTS, stage,
+    ABI_VERSION, ARENA_HEAP_WORDS, ArenaHead, Control, Header, MAGIC, MAX_BLOCK_FRAMES, MAX_SLOTS, stage,
 };
 use backline_abi::rights;
 use backline_abi::segment::{Segment, SegmentError};
 use backline_abi::wake;
+use std::ops::Range;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+
+/// What is touched at once behind what is in use: room for modules that are created meanwhile, 1 MiB.
+const TOUCHED_AHEAD_WORDS: usize = 256 * 1024;
+/// What is touched between two looks at the bell: a tenth of a millisecond or two, 1 MiB.
+const TOUCHED_AT_A_TIME_WORDS: usize = 256 * 1024;
 
 /// Why a worker cannot join.
 #[derive(Debug, thiserror::Error)]
@@ -121,13 +127,35 @@ impl View {
         wake::wake(&self.head().stage);
     }
 
-    /// Reads every page once (and writes our own back), so that later accesses fault no more.
+    /// Touches every page that is in use, our own for writing, so that later accesses fault no more. The rest is
+    /// [`View::touch_more`]'s.
     pub fn touch(&self) {
         std::hint::black_box(self.control.touch());
-        for arena in &self.arenas {
-            std::hint::black_box(arena.touch());
+        let used = self.control().arena_used_words.load(Relaxed) as usize;
+        let used = used.max(ARENA_HEAP_WORDS) + TOUCHED_AHEAD_WORDS;
+        (0..self.arenas.len()).for_each(|slot| self.touch_arena(slot, 0..used));
+    }
+
+    fn touch_arena(&self, slot: usize, words: Range<usize>) {
+        if slot == self.slot {
+            self.own().touch_part_for_writing(words);
+        } else {
+            std::hint::black_box(self.arenas[slot].touch_part(words));
         }
-        self.own().touch_for_writing();
+    }
+
+    /// Touches some of what modules may use one day, from `at` on (words, through all arenas); where to go on, `None` at the
+    /// end.
+    pub fn touch_more(&self, at: usize) -> Option<usize> {
+        let arena_words = self.own().words().len().max(1);
+        let (turn, start) = (at / arena_words, at % arena_words);
+        if turn >= self.arenas.len() {
+            return None;
+        }
+        // Our own first: that is where a create needs it.
+        let slot = (self.slot + turn) % self.arenas.len();
+        self.touch_arena(slot, start..start + TOUCHED_AT_A_TIME_WORDS);
+        Some((at + TOUCHED_AT_A_TIME_WORDS).min((at / arena_words + 1) * arena_words))
     }
 }
 

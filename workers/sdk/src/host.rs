@@ -51,6 +51,9 @@ pub fn run(args: impl Iterator<Item = String>, mut rack: impl Rack) -> Result<()
             Ok(true) => {}
             Ok(false) => {
                 host.rest(&mut rack);
+                if host.touch_some() {
+                    continue;
+                }
                 let until_ns = assert_no_alloc(|| host.keep_up());
                 wake::wait(&view.control().bells[view.slot].word, bell, until_ns);
             }
@@ -82,6 +85,8 @@ struct Host<'v> {
     moves_seen: u32,
     /// Newest block in which we have gone back to the one before.
     went_back_in: u32,
+    /// How far the arenas have been touched, in words through all of them; `None` if they are.
+    untouched: Option<usize>,
     /// Version of the roster that the rack knows.
     rested_at: (u32, u32),
 }
@@ -97,6 +102,7 @@ impl<'v> Host<'v> {
             last_block: view.control().block.word.load(Acquire),
             moves_seen: view.control().moves.word.load(Acquire),
             went_back_in: NEVER,
+            untouched: Some(0),
             rested_at: (0, 0),
         }
     }
@@ -107,6 +113,12 @@ impl<'v> Host<'v> {
         let head = &self.view.head().assignments_head.word;
         Consumer::<Assignment>::new(&ring.slots, &ring.tail.word, head).skip_all();
         self.last_block = self.view.control().block.word.load(Acquire);
+    }
+
+    /// Touches some more of the memory of others, if not all of it was; true if there may be more.
+    fn touch_some(&mut self) -> bool {
+        self.untouched = self.untouched.and_then(|at| self.view.touch_more(at));
+        self.untouched.is_some()
     }
 
     /// Tells the rack if modules have come or gone since it rested last.

@@ -8,6 +8,8 @@ use backline_abi::layout::{MAX_TYPES, rights_bits, stage};
 use backline_abi::rights;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Set in a worker that was forked from a zygote.
+const FORKED_VARIABLE: &str = "BACKLINE_FORKED";
 /// Stack that the render thread is sure to have, touched.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -37,7 +39,12 @@ fn take_place(view: &View, call: &Call) -> u32 {
     if rights::pin_to(call.core) {
         obtained |= rights_bits::PINNED;
     }
-    if view.header.locks_memory != 0 && rights::lock_memory().is_ok() {
+    let lock = if std::env::var_os(FORKED_VARIABLE).is_some() {
+        rights::lock_touched_memory
+    } else {
+        rights::lock_memory
+    };
+    if view.header.locks_memory != 0 && lock().is_ok() {
         obtained |= rights_bits::LOCKED;
     }
     obtained
