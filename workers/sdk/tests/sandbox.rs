@@ -60,7 +60,10 @@ fn what_a_renderer_does_not_need_is_refused_and_counted_and_the_block_goes_on() 
     assert_eq!(prison.on.head(0).sandbox.load(Acquire), obtainable());
     assert_eq!(prison.refused().0, 0, "warming up was before");
     let mut count = 0;
-    for (what, calls) in ATTEMPTS.iter().chain(&[("handler", &[libc::SYS_rt_sigaction][..])]) {
+    // What would do harm, if it were not refused.
+    let harmful: [(&str, &[libc::c_long]); 2] =
+        [("handler", &[libc::SYS_rt_sigaction]), ("erase", &[libc::SYS_madvise])];
+    for (what, calls) in ATTEMPTS.iter().chain(&harmful) {
         assert_eq!(prison.attempt(what), REFUSED, "{what}");
         let (now, last) = prison.refused();
         assert!(now > count, "{what} is counted");

@@ -87,6 +87,12 @@ def rewrite() -> int:
     return 0 if shared else -1
 
 
+def erase() -> int:
+    start, end = shared[0]
+    remove = 9
+    return called(libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), remove))
+
+
 def executable_memory() -> None:
     mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
 
@@ -123,6 +129,7 @@ attempts = {
     "handler": lambda: signal.signal(signal.SIGSYS, signal.SIG_DFL) and None,
     "remap": remap,
     "rewrite": rewrite,
+    "erase": erase,
     "memory": lambda: bytearray(1 << 30) and None,
     "raises": lambda: [][1],
     "faults": lambda: ctypes.string_at(0) and None,
