@@ -8,6 +8,7 @@ use super::Conductor;
 use crate::kinds::manifest::Sandbox;
 use crate::supervise::audit::Event;
 use backline_abi::layout::{sandbox_bits, stage};
+use backline_abi::plan::Location;
 use backline_abi::refused::RefusedCall;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
@@ -98,13 +99,16 @@ impl Conductor {
         self.sandboxes.news.push(json!({ "event": "refused_call", "kind": kind, "id": id, "call": call }));
     }
 
-    /// Number and name of the module whose number ends so, if it plays in `slot`.
+    /// Number and name of the module whose number ends so, if it plays in `slot`, or did so before it moved.
     fn module_in(&self, slot: usize, low: u16) -> Option<(u32, String)> {
-        let is_it = |instance: u32| low != 0 && instance as u16 == low;
-        let placed = self
-            .cells
-            .iter()
-            .find(|placed| is_it(placed.record.instance) && self.location_of(placed).slot as usize == slot)?;
+        let is_here = |location: &Location| !location.is_nowhere() && location.slot as usize == slot;
+        let placed = self.cells.iter().find(|placed| {
+            let place = &self.rig().control().places[placed.cell as usize];
+            let [left, previous] = place.sources();
+            low != 0
+                && placed.record.instance as u16 == low
+                && [place.current(), left, previous].iter().any(is_here)
+        })?;
         let instance = placed.record.instance;
         Some((instance, self.patch.by_instance(instance)?.id.clone()))
     }

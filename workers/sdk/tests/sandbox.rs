@@ -5,52 +5,23 @@
 
 mod support;
 
-use backline_abi::block::Event;
 use backline_abi::complaint::Heard;
 use backline_abi::crash::{CrashWord, Origin};
 use backline_abi::death::OWNER_DIED;
 use backline_abi::layout::{sandbox_bits, stage};
-use backline_abi::panel::Panel;
 use backline_abi::refused::RefusedCall;
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use backline_abi::wake::now_ns;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use std::collections::BTreeMap;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use support::prison::{Prison, REFUSED, STRICT, obtainable};
 use support::worker::{Worker, command};
-use support::zygote::{Forked, Zygote, home, modules};
-use support::{Module, Stage, wait_until};
+use support::zygote::{Zygote, home, modules};
+use support::{Stage, wait_until};
 
-const STRICT: (&str, &str) = ("BACKLINE_SANDBOX", "strict");
 const MEMORY: (&str, &str) = ("BACKLINE_MEMORY_MIB", "256");
-const REFUSED: f32 = libc::EPERM as f32;
-
-fn escapes() -> Vec<PathBuf> {
-    vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escapes/escapes.py")]
-}
-
-/// Whether the kernel knows a call, which is made with arguments that make no sense.
-fn has_call(number: libc::c_long, arguments: [libc::c_long; 3]) -> bool {
-    let [first, second, third] = arguments;
-    // SAFETY: numbers and null pointers only; the calls refuse them or do nothing.
-    let refused = unsafe { libc::syscall(number, first, second, third) } < 0;
-    !refused || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
-}
-
-/// What a worker obtains on this machine.
-fn obtainable() -> u32 {
-    let asks_for_version = 1;
-    let optional = [
-        (sandbox_bits::LANDLOCK, has_call(libc::SYS_landlock_create_ruleset, [0, 0, asks_for_version])),
-        (sandbox_bits::SEALED, has_call(libc::SYS_mseal, [0, 0, 0])),
-    ];
-    let everywhere = sandbox_bits::NO_NEW_PRIVS | sandbox_bits::RLIMITS | sandbox_bits::SECCOMP;
-    optional.iter().fold(everywhere, |bits, (bit, has)| {
-        if !has {
-            println!("this kernel has no sandbox of bit {bit}: it is not tested");
-        }
-        bits | if *has { *bit } else { 0 }
-    })
-}
 
 fn with(mut command: Command, variables: &[(&str, &str)]) -> Command {
     command.envs(variables.iter().copied());
@@ -62,64 +33,6 @@ fn confined(on: &Stage, slot: usize) -> Worker {
     let mut worker = Worker::started(on, slot, with(command(on.name(), slot, std::process::id()), &[STRICT]));
     worker.await_ready(on, slot);
     worker
-}
-
-/// What the `what` of a module can be.
-fn choice(panels: &[Panel], what: &str) -> f32 {
-    let choices =
-        &panels.iter().find(|panel| panel.name == "escapes").expect("it is there").params[0].choices;
-    choices.iter().position(|choice| choice == what).unwrap_or_else(|| panic!("no {what}")) as f32
-}
-
-/// A module that tries to escape, and whoever plays it.
-struct Prison {
-    on: Stage,
-    zygote: Zygote,
-    worker: Forked,
-    module: Module,
-    blocks: f32,
-}
-
-impl Prison {
-    fn with(test: &str, variables: &[(&str, &str)]) -> Self {
-        Self::of(test, "escapes", variables)
-    }
-
-    fn of(test: &str, name: &str, variables: &[(&str, &str)]) -> Self {
-        let mut zygote = Zygote::ready_with(&escapes(), variables);
-        let mut on = Stage::new(test, 1);
-        on.mean_panels(&zygote.panels);
-        let worker = zygote.worker(&on, 0);
-        let module = on.add_described(&zygote.panels, name, 1, 0);
-        on.plan(&[(&module, &[])]);
-        Self { on, zygote, worker, module, blocks: 0.0 }
-    }
-
-    fn announce(&mut self, what: &str) {
-        let value = choice(&self.zygote.panels, what);
-        self.on.announce(&[Event {
-            instance: self.module.record.instance,
-            offset_frames: 0,
-            kind: 0,
-            value,
-        }]);
-    }
-
-    /// What comes of an attempt; the block is rendered whatever that is.
-    fn attempt(&mut self, what: &str) -> f32 {
-        self.announce(what);
-        self.on.await_commit(&self.module);
-        let heard = self.on.heard(&self.module);
-        self.blocks += 1.0;
-        assert_eq!(f32::from_bits(heard[64]), self.blocks, "{what}: every block is rendered");
-        f32::from_bits(heard[0])
-    }
-
-    /// How many calls were refused, and the last of them.
-    fn refused(&self) -> (u32, RefusedCall) {
-        let count = self.on.head(0).refused_calls.load(Acquire);
-        (count, RefusedCall::decode(self.on.head(0).refused_call.load(Relaxed)))
-    }
 }
 
 /// Attempts, the calls by which they are made, and how much of it the system call filter sees.
@@ -147,7 +60,10 @@ fn what_a_renderer_does_not_need_is_refused_and_counted_and_the_block_goes_on() 
     assert_eq!(prison.on.head(0).sandbox.load(Acquire), obtainable());
     assert_eq!(prison.refused().0, 0, "warming up was before");
     let mut count = 0;
-    for (what, calls) in ATTEMPTS.iter().chain(&[("handler", &[libc::SYS_rt_sigaction][..])]) {
+    // What would do harm, if it were not refused.
+    let harmful: [(&str, &[libc::c_long]); 2] =
+        [("handler", &[libc::SYS_rt_sigaction]), ("erase", &[libc::SYS_madvise])];
+    for (what, calls) in ATTEMPTS.iter().chain(&harmful) {
         assert_eq!(prison.attempt(what), REFUSED, "{what}");
         let (now, last) = prison.refused();
         assert!(now > count, "{what} is counted");
@@ -345,4 +261,82 @@ fn the_next_worker_of_a_slot_begins_with_no_refused_call() {
         (prison.refused(), prison.on.head(0).sandbox.load(Acquire)),
         ((0, RefusedCall::decode(0)), obtainable())
     );
+}
+
+/// A stock worker that asks for a sandbox of a kernel that does not have these calls.
+fn confined_by_older_kernel(on: &Stage, missing: &[libc::c_long]) -> Worker {
+    let rules: BTreeMap<i64, Vec<_>> = missing.iter().map(|call| (*call, Vec::new())).collect();
+    let answer = SeccompAction::Errno(libc::ENOSYS as u32);
+    let architecture = std::env::consts::ARCH.try_into().expect("we run on it");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, architecture).expect("a filter");
+    let program = BpfProgram::try_from(filter).expect("a program");
+    let mut command = with(command(on.name(), 0, std::process::id()), &[STRICT]);
+    // SAFETY: between fork and exec only two system calls are made, by numbers and memory that is there already.
+    unsafe { command.pre_exec(move || apply_filter(&program).map_err(|_| std::io::Error::last_os_error())) };
+    let mut worker = Worker::started(on, 0, command);
+    worker.await_ready(on, 0);
+    worker
+}
+
+#[test]
+fn a_worker_of_a_kernel_that_has_less_says_so_and_plays() {
+    let cases: [(&[libc::c_long], u32); 4] = [
+        (&[libc::SYS_landlock_create_ruleset], sandbox_bits::LANDLOCK),
+        (&[libc::SYS_mseal], sandbox_bits::SEALED),
+        (&[libc::SYS_seccomp], sandbox_bits::SECCOMP),
+        (&[libc::SYS_prlimit64], sandbox_bits::RLIMITS),
+    ];
+    for (number, (missing, bit)) in cases.into_iter().enumerate() {
+        let mut on = Stage::new(&format!("sb-older-{number}"), 1);
+        let _worker = confined_by_older_kernel(&on, missing);
+        assert_eq!(on.head(0).sandbox.load(Acquire), obtainable() & !bit, "without {missing:?}");
+        let noise = on.add("noise", 0);
+        on.plan(&[(&noise, &[])]);
+        assert!(on.play(&[&noise])[0].iter().any(|bits| *bits != 0));
+    }
+}
+
+/// What a block takes from its announcement to the commit, and what the worker was busy, in ns, sorted.
+fn block_times(on: &mut Stage, blocks: usize) -> [Vec<u64>; 2] {
+    let noise = on.add("noise", 0);
+    let (mut taken_ns, mut busy_ns) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
+    on.plan(&[(&noise, &[])]);
+    for _ in 0..blocks {
+        let begun_ns = now_ns();
+        on.announce(&[]);
+        let word = &on.head(0).done.word;
+        while word.load(Acquire) != on.block {
+            std::hint::spin_loop();
+        }
+        taken_ns.push(now_ns() - begun_ns);
+        busy_ns.push(on.head(0).busy_ns.load(Relaxed).into());
+    }
+    taken_ns.sort_unstable();
+    busy_ns.sort_unstable();
+    [taken_ns, busy_ns]
+}
+
+#[test]
+#[ignore = "prints figures, asserts nothing: --release, --ignored, --nocapture, on a machine with nothing else to do"]
+fn what_a_block_costs_with_and_without() {
+    const BLOCKS: usize = 20_000;
+    for round in 0..3 {
+        for level in ["none", "strict"] {
+            let mut on = Stage::new(&format!("sb-cost-{round}-{level}"), 1);
+            let command = with(command(on.name(), 0, std::process::id()), &[("BACKLINE_SANDBOX", level)]);
+            let mut worker = Worker::started(&on, 0, command);
+            worker.await_ready(&on, 0);
+            let times = block_times(&mut on, BLOCKS);
+            for (what, sorted) in ["announced to done", "busy"].iter().zip(times) {
+                let at = |part: f64| sorted[((BLOCKS - 1) as f64 * part) as usize];
+                println!(
+                    "{level:6} {what:17} p50 {} p99 {} p99.9 {} max {} ns",
+                    at(0.5),
+                    at(0.99),
+                    at(0.999),
+                    at(1.0)
+                );
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! | for | calls |
 //! |---|---|
 //! | waiting | futexes, sleep; `poll` and `select` of no descriptor, which is sleep |
-//! | memory | map, unmap, protect, grow, advise; nothing that could be executed |
+//! | memory | map, unmap, protect, grow, advise; nothing that could be executed, nothing of others erased |
 //! | descriptors that are open | read, write, seek, close, ask what they are; none is opened |
 //! | signals | handlers, masks; none is sent to anybody else, nobody takes SIGSYS |
 //! | itself | time, its numbers, its name, its usage, random bytes; its end |
@@ -30,7 +30,6 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_munmap,
     libc::SYS_mremap,
-    libc::SYS_madvise,
     libc::SYS_brk,
     libc::SYS_membarrier,
     libc::SYS_read,
@@ -70,10 +69,27 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_time,
 ];
 
+/// What the kernel may be told of memory. Not MADV_REMOVE, which would erase shared memory that is mapped read-only.
+const ADVICE: [libc::c_int; 12] = [
+    libc::MADV_NORMAL,
+    libc::MADV_RANDOM,
+    libc::MADV_SEQUENTIAL,
+    libc::MADV_WILLNEED,
+    libc::MADV_DONTNEED,
+    libc::MADV_FREE,
+    libc::MADV_HUGEPAGE,
+    libc::MADV_NOHUGEPAGE,
+    libc::MADV_DONTDUMP,
+    libc::MADV_DODUMP,
+    libc::MADV_POPULATE_READ,
+    libc::MADV_POPULATE_WRITE,
+];
+
 /// What is allowed with certain arguments. A call that stands here twice is allowed if either holds.
 fn conditional() -> Vec<(libc::c_long, Vec<Holds>)> {
     let own = u64::from(std::process::id());
-    vec![
+    let advice = ADVICE.iter().map(|advice| (libc::SYS_madvise, vec![is(2, *advice as u64)]));
+    let mut all = vec![
         (libc::SYS_mmap, vec![is_clear(2, libc::PROT_EXEC)]),
         (libc::SYS_mprotect, vec![is_clear(2, libc::PROT_EXEC)]),
         // What fstat(3) of some C libraries is; a path beside the flag tells no more than that a file is there.
@@ -98,7 +114,9 @@ fn conditional() -> Vec<(libc::c_long, Vec<Holds>)> {
         (libc::SYS_prlimit64, vec![is(0, 0), is_null(2)]),
         (libc::SYS_prctl, vec![is(0, libc::PR_SET_NAME as u64)]),
         (libc::SYS_prctl, vec![is(0, libc::PR_GET_NAME as u64)]),
-    ]
+    ];
+    all.extend(advice);
+    all
 }
 
 /// What must hold of one argument of a call.

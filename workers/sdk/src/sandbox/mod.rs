@@ -67,8 +67,7 @@ impl Sandbox {
         let bytes = private_bytes();
         self.seal(view, &descriptors);
         self.limit_memory(bytes);
-        let highest = descriptors.into_iter().map(|descriptor| descriptor.number).max();
-        self.limit(Resource::Descriptors, highest.map_or(0, |number| number as u64 + 1));
+        self.limit_descriptors(&descriptors);
         if let Err(cause) = confine::renounce_new_privileges() {
             self.miss("no_new_privs", &cause);
         } else {
@@ -118,6 +117,16 @@ impl Sandbox {
             (_, None) => {
                 self.unlimited += 1;
                 self.miss("limit of Memory", &"/proc does not tell how much there is");
+            }
+        }
+    }
+
+    fn limit_descriptors(&mut self, descriptors: &[Descriptor]) {
+        match descriptors.iter().map(|descriptor| descriptor.number).max() {
+            Some(highest) => self.limit(Resource::Descriptors, highest as u64 + 1),
+            None => {
+                self.unlimited += 1;
+                self.miss("limit of Descriptors", &"/proc does not tell which are open");
             }
         }
     }
@@ -174,10 +183,14 @@ fn blind(view: &View, descriptors: &[Descriptor]) -> io::Result<()> {
         path.to_string_lossy().strip_prefix(segments.as_ref()).is_some_and(|rest| !rest.contains('/'))
     };
     let nothing = fs::File::open("/dev/null")?;
-    descriptors
-        .iter()
-        .filter(|descriptor| descriptor.path.as_deref().is_some_and(leads_to_one))
-        .try_for_each(|descriptor| confine::lead_to_nothing(descriptor.number, nothing.as_fd()))
+    let mut blinded = 0;
+    for descriptor in descriptors.iter().filter(|open| open.path.as_deref().is_some_and(leads_to_one)) {
+        confine::lead_to_nothing(descriptor.number, nothing.as_fd())?;
+        blinded += 1;
+    }
+    // The control segment and all arenas; with fewer of them we have overlooked some.
+    let is_whole = blinded > view.arenas().len();
+    is_whole.then_some(()).ok_or_else(|| io::Error::other("/proc does not tell which descriptors lead there"))
 }
 
 /// No file is opened, no port bound or called, no process outside is signalled. False if the kernel has none of it.

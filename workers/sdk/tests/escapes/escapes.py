@@ -17,10 +17,12 @@ libc = ctypes.CDLL(None, use_errno=True)
 #: Seen while warming up, when files can still be read: where the shared memory of others is, and its descriptors.
 shared: list[tuple[int, int]] = []
 descriptors: list[int] = []
+seen: list[bool] = []
 
 
 def look_around() -> None:
-    if not shared:
+    if not seen:
+        seen.append(True)
         with open("/proc/self/maps") as maps:
             lines = [line for line in maps if "/dev/shm/backline-test" in line and " r--s " in line]
         shared.extend((int(a, 16), int(b, 16)) for a, b in (line.split()[0].split("-") for line in lines))
@@ -85,6 +87,12 @@ def rewrite() -> int:
     return 0 if shared else -1
 
 
+def erase() -> int:
+    start, end = shared[0]
+    remove = 9
+    return called(libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), remove))
+
+
 def executable_memory() -> None:
     mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
 
@@ -121,6 +129,7 @@ attempts = {
     "handler": lambda: signal.signal(signal.SIGSYS, signal.SIG_DFL) and None,
     "remap": remap,
     "rewrite": rewrite,
+    "erase": erase,
     "memory": lambda: bytearray(1 << 30) and None,
     "raises": lambda: [][1],
     "faults": lambda: ctypes.string_at(0) and None,

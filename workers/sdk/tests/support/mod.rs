@@ -10,6 +10,7 @@ pub mod frail;
 pub mod inscribed;
 pub mod pair;
 pub mod played;
+pub mod prison;
 pub mod racks;
 pub mod storm;
 pub mod worker;
