@@ -50,7 +50,7 @@ fn write_16_bits(sound: &Sound, file: &Path) {
 
 /// Effects of swh-plugins and ladspa-sdk whose sound does not hang on the block size (`applyplugin` has 2048 frames)
 /// and which can render in place (it has one buffer for input and output).
-const LADSPA: [(&str, &[Setting]); 12] = [
+const LADSPA: [(&str, &[Setting]); 11] = [
     ("delay_5s", &[("delay", 0.013), ("dry_wet_balance", 0.6)]),
     ("lpf", &[("cutoff_frequency", 900.0)]),
     ("lowpass_iir", &[("cutoff_frequency", 2500.0), ("stages_2_poles_per_stage", 3.0)]),
@@ -61,7 +61,6 @@ const LADSPA: [(&str, &[Setting]); 12] = [
     ("valve", &[("distortion_level", 0.8), ("distortion_character", 0.4)]),
     ("harmonicGen", &[("fundamental_magnitude", 0.7), ("2nd_harmonic_magnitude", 0.2)]),
     ("foverdrive", &[("drive_level", 2.0)]),
-    ("fadDelay", &[("delay", 0.2), ("feedback", -6.0)]),
     ("dcRemove", &[]),
 ];
 
