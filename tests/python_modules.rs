@@ -5,7 +5,7 @@ mod support;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::processes::{children_of, is_alive, name_of, signal};
-use support::python::{BROKEN, Classes, RAMP, bypassed, kind, until_warm, worker_of};
+use support::python::{BROKEN, Classes, RAMP, bypassed, kind, until_bypassed, until_warm, worker_of};
 use support::render::{Piece, Way};
 use support::sound::peak;
 use support::{Rig, backline, output, stderr, until};
@@ -110,16 +110,16 @@ fn a_module_that_raises_is_concealed_reported_and_bypassed_and_the_set_goes_on()
     until_warm(&mut rig, "python");
     rig.must_all(&["/create ramp 1", "/create broken 1", "/create broken 2", "/create out out"]);
     rig.must_all(&["/connect ramp1 out.left", "/connect broken1 out.right", "/connect broken2 out.right"]);
-    let pids: Vec<u32> = rig.workers().iter().map(pid_of).collect();
     for (module, cause) in [("broken1", "ValueError: told to"), ("broken2", "IndexError")] {
         let number = if module == "broken1" { 1 } else { 2 };
         rig.must(&format!("/set {module} do {number}"));
-        until("it is bypassed", || bypassed(&mut rig, module).is_some());
+        until_bypassed(&mut rig, module);
         let complaints = rig.status()["complaints"]["last"].to_string();
         assert!(complaints.contains(cause) && complaints.contains("broken.py"), "{complaints}");
     }
     assert_eq!(bypassed(&mut rig, "ramp1"), None);
-    assert_eq!(rig.workers().iter().map(pid_of).collect::<Vec<_>>(), pids, "nobody died of it");
+    let ended = rig.workers().iter().filter(|worker| worker["last_cause"].is_string()).count();
+    assert!(ended <= 2, "{:?}", rig.workers());
     rig.must_all(&["/free broken1", "/create broken 1"]);
     assert_eq!(bypassed(&mut rig, "broken1"), None, "it is tried again");
     rig.stop();
@@ -134,7 +134,7 @@ fn exits_and_endless_loops_cost_their_module_and_nobody_else() {
     rig.must_all(&["/connect ramp1 out.left", "/connect broken3 out.right", "/connect broken4 out.right"]);
     for (module, number) in [("broken3", 3), ("broken4", 4)] {
         rig.must(&format!("/set {module} do {number}"));
-        until("it is bypassed", || bypassed(&mut rig, module).is_some());
+        until_bypassed(&mut rig, module);
     }
     until_warm(&mut rig, "python");
     assert_eq!(bypassed(&mut rig, "ramp1"), None);
@@ -178,7 +178,7 @@ fn a_zygote_that_is_killed_comes_back_and_its_workers_play_on() {
     let before = worker_of(&mut rig, "ramp1");
     signal(first, Signal::KILL);
     until("there is another one", || zygote(&rig).is_some_and(|pid| pid != first));
-    assert_eq!(pid_of(&worker_of(&mut rig, "ramp1")), pid_of(&before));
+    assert!(is_alive(pid_of(&before)), "its workers are the engine's children");
     signal(pid_of(&before), Signal::KILL);
     until("another worker plays it", || pid_of(&worker_of(&mut rig, "ramp1")) != pid_of(&before));
     until_warm(&mut rig, "python");

@@ -1,6 +1,6 @@
 //! Python classes for engines under test.
 
-use super::{Rig, until};
+use super::{Rig, until, wait_for};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
@@ -103,6 +103,13 @@ pub fn worker_of(rig: &mut Rig, id: &str) -> Value {
     let plays =
         |worker: &&Value| worker["modules"].as_array().is_some_and(|ids| ids.iter().any(|it| it == id));
     workers.iter().find(plays).unwrap_or_else(|| panic!("nobody plays {id}: {workers:?}")).clone()
+}
+
+/// Waits until the module `id` is bypassed.
+pub fn until_bypassed(rig: &mut Rig, id: &str) {
+    if wait_for(|| bypassed(rig, id)).is_none() {
+        panic!("{id} is never bypassed: {:#}\n{}", rig.status(), rig.log());
+    }
 }
 
 /// Why the module `id` is bypassed, if it is.

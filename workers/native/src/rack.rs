@@ -104,4 +104,10 @@ impl Rack for Native {
         entry.play(job.state, job.events.iter().map(happening), block);
         Outcome::Rendered
     }
+
+    fn hear(&mut self, record: &ModuleRecord, events: &[Event], state: &mut [u32]) {
+        if let Some(entry) = CATALOGUE.get(record.type_index as usize) {
+            events.iter().map(happening).for_each(|(_, what)| (entry.happen)(state, what));
+        }
+    }
 }

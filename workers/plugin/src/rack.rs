@@ -7,7 +7,7 @@
 
 use crate::host::{Host, HostError, Instance, Plugin};
 use crate::panel::{STATE_HEAD_WORDS, panel};
-use backline_abi::block::kind;
+use backline_abi::block::{Event, kind};
 use backline_abi::commit::{NEVER, block_before};
 use backline_abi::panel::{Panel, fingerprint};
 use backline_abi::plan::ModuleRecord;
@@ -105,16 +105,22 @@ fn restore(instance: &mut dyn Instance, state: &[u32]) {
 
 /// Something happens to the module.
 fn happen(instance: &mut dyn Instance, state: &mut [u32], what: u32, value: f32) {
+    note(state, what, value);
+    match what {
+        kind::GATE_ON | kind::GATE_OFF => instance.gate(what == kind::GATE_ON, value),
+        param => instance.set(param as usize, value),
+    }
+}
+
+/// What happens to the module is part of its state.
+fn note(state: &mut [u32], what: u32, value: f32) {
     match what {
         kind::GATE_ON | kind::GATE_OFF => {
-            let is_on = what == kind::GATE_ON;
-            (state[0], state[1]) = (is_on.into(), value.to_bits());
-            instance.gate(is_on, value);
+            (state[0], state[1]) = ((what == kind::GATE_ON).into(), value.to_bits());
         }
         param => {
             if let Some(word) = state.get_mut(STATE_HEAD_WORDS + param as usize) {
                 *word = value.to_bits();
-                instance.set(param as usize, value);
             }
         }
     }
@@ -218,6 +224,11 @@ impl Rack for PluginRack {
             fade_in(job.outputs, job.stride, job.frames);
         }
         Outcome::Rendered
+    }
+
+    fn hear(&mut self, _record: &ModuleRecord, events: &[Event], state: &mut [u32]) {
+        // The instance hears of it with the next block: it has missed one, and is told all of its state.
+        events.iter().for_each(|event| note(state, event.kind, event.value));
     }
 
     fn rest(&mut self, plays: &dyn Fn(u32) -> bool) {

@@ -49,14 +49,15 @@ fn write_16_bits(sound: &Sound, file: &Path) {
 }
 
 /// Effects of swh-plugins and ladspa-sdk whose sound does not hang on the block size (`applyplugin` has 2048 frames)
-/// and which can render in place (it has one buffer for input and output).
+/// and which can render in place (it has one buffer for input and output). Without `mbeq` (0.4.17), which is silent in some
+/// processes and sounds in others, with the same calls.
 const LADSPA: [(&str, &[Setting]); 11] = [
     ("delay_5s", &[("delay", 0.013), ("dry_wet_balance", 0.6)]),
     ("lpf", &[("cutoff_frequency", 900.0)]),
     ("lowpass_iir", &[("cutoff_frequency", 2500.0), ("stages_2_poles_per_stage", 3.0)]),
     ("highpass_iir", &[("cutoff_frequency", 700.0)]),
     ("triplePara", &[("low_shelving_gain", 6.0), ("band_2_gain", -9.0), ("band_2_frequency", 1200.0)]),
-    ("mbeq", &[("100hz_gain", -12.0), ("1250hz_gain", 5.0)]),
+    ("fadDelay", &[("delay", 0.2), ("feedback", -6.0)]),
     ("sc4m", &[("threshold_level", -28.0), ("ratio_1_n", 8.0), ("makeup_gain", 3.0)]),
     ("valve", &[("distortion_level", 0.8), ("distortion_character", 0.4)]),
     ("harmonicGen", &[("fundamental_magnitude", 0.7), ("2nd_harmonic_magnitude", 0.2)]),

@@ -13,9 +13,9 @@ use backline_abi::complaint::Complaint;
 use backline_abi::layout::{BLOCKS_KEPT, EVENTS_PER_BLOCK, MAX_MODULES, ModuleMemory};
 use backline_abi::plan::MAX_CHANNELS;
 use backline_abi::wake;
-use backline_abi::words::{copy_words, load_words, store_samples, store_words};
+use backline_abi::words::{load_words, store_samples, store_words};
 use std::sync::atomic::{
-    AtomicU32, AtomicU64,
+    AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
     fence,
 };
@@ -153,9 +153,11 @@ fn render_module(
 ) {
     let block = announced.header.block;
     let Some(word) = view.own().commit_word(mine.memory.commit) else { return };
-    let has_missed_blocks = last != block_before(block);
-    if has_missed_blocks && last != NEVER {
-        catch_up(view, mine, word, last, block);
+    let Some(latest) = view.control().latest.get(mine.cell) else { return };
+    scratch.late.clear();
+    if last != block_before(block) {
+        latest.missed(mine.record.instance, last, block, |event| scratch.late.push(event));
+        catch_up(view, rack, scratch, mine, last, block);
     }
     // Release fence: whoever sees a word of what is written from here on (line, outputs, state) also sees the
     // commits and the announcement before it (pairs with the fences of those who copy: `roster::take_over`,
@@ -167,10 +169,7 @@ fn render_module(
     load_words(&words[memory.states[parity(block_before(block))]..], state);
     let outputs = &mut scratch.outputs[..memory.output_words];
     let mut events = events_of(&scratch.events, mine.record.instance);
-    if has_missed_blocks {
-        let Some(latest) = view.control().latest.get(mine.cell) else { return };
-        scratch.late.clear();
-        latest.missed(mine.record.instance, last, block, |event| scratch.late.push(event));
+    if !scratch.late.is_empty() {
         scratch.late.extend_from_slice(events);
         events = &scratch.late;
     }
@@ -247,17 +246,24 @@ fn fade_in(outputs: &mut [f32], stride: usize, announced: &Announced) {
     }
 }
 
-/// A module that missed blocks goes on from its last state as if they had not been. Its state must stand in
-/// the copy that the next block reads; if it stands in the one that the next block writes, it is copied over
-/// and committed there first, so that there is a whole copy at every instant.
-fn catch_up(view: &View, mine: &Mine, word: &AtomicU64, last: u32, block: u32) {
-    view.head().modules_skipped.fetch_add(1, Relaxed);
-    let words = view.own().words();
+/// A module that missed blocks goes on from its last state as if they had not been, but for what happened to it in them:
+/// `scratch.late`. Its state must stand in the copy that the next block reads; if it stands in the one that the next
+/// block writes, it is moved there and committed first, so that there is a whole copy at every instant. What such a commit
+/// says to have been is in that copy: whoever takes the module over from it does not hear the late events again.
+fn catch_up(view: &View, rack: &mut impl Rack, scratch: &mut Scratch, mine: &Mine, last: u32, block: u32) {
     let (from, to) = (parity(last), parity(block_before(block)));
-    if from != to {
-        let memory = &mine.memory;
-        copy_words(&words[memory.states[from]..][..memory.state_words], &words[memory.states[to]..]);
+    if last == NEVER {
+        // It stands in both.
+        return;
     }
+    view.head().modules_skipped.fetch_add(1, Relaxed);
+    let Some(word) = view.own().commit_word(mine.memory.commit).filter(|_| from != to) else { return };
+    let (words, memory) = (view.own().words(), &mine.memory);
+    let state = &mut scratch.state[..memory.state_words];
+    load_words(&words[memory.states[from]..], state);
+    rack.hear(&mine.record, &scratch.late, state);
+    scratch.late.clear();
+    store_words(&words[memory.states[to]..], state);
     commit::publish(word, Commit { lease: mine.lease, block: block_before(block) });
 }
 

@@ -94,9 +94,9 @@ pub trait Rack {
     /// Renders one block. Real-time safe.
     fn render(&mut self, job: Job<'_>) -> Outcome;
 
-    /// The block of these events failed, and `state` is what it was before: a rack whose modules have their parameters
-    /// and gates there notes them, so that they are not lost with the block. Real-time safe.
-    fn hear(&mut self, _record: &ModuleRecord, _events: &[Event], _state: &mut [u32]) {}
+    /// These events come without a block: that one failed and `state` is what it was before, or nobody rendered it. They
+    /// happen to the module now. Real-time safe.
+    fn hear(&mut self, record: &ModuleRecord, events: &[Event], state: &mut [u32]);
 
     /// Modules have come or gone, and nothing is to be done for now; `plays` tells whether an instance is one of ours. A
     /// rack that keeps private memory for each lets go of the others here. May allocate; whoever waits is the next block.

@@ -4,6 +4,7 @@
 #[path = "../../src/rack.rs"]
 mod rack;
 
+use backline_abi::block::Event;
 use backline_abi::plan::ModuleRecord;
 use backline_sdk::rack::{Job, Outcome, Rack};
 use std::process::ExitCode;
@@ -71,6 +72,10 @@ impl Rack for Faulty {
         break_down(job.record.params[0]);
         job.events.iter().filter(|event| event.kind == 0).for_each(|event| break_down(event.value));
         self.0.render(job)
+    }
+
+    fn hear(&mut self, record: &ModuleRecord, events: &[Event], state: &mut [u32]) {
+        self.0.hear(record, events, state);
     }
 }
 

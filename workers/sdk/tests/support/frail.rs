@@ -9,6 +9,7 @@
 mod rack;
 
 use super::fate::{End, Fate, Point};
+use backline_abi::block::Event;
 use backline_abi::layout::PAGE;
 use backline_abi::plan::ModuleRecord;
 use backline_sdk::rack::{Job, Outcome, Rack};
@@ -124,6 +125,10 @@ impl Rack for Frail {
             }
         }
         self.native.render(job)
+    }
+
+    fn hear(&mut self, record: &ModuleRecord, events: &[Event], state: &mut [u32]) {
+        self.native.hear(record, events, state);
     }
 }
 
