@@ -5,36 +5,12 @@ mod support;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::processes::{children_of, is_alive, name_of, signal};
-use support::python::{BROKEN, Classes, RAMP, bypassed, kind, until_bypassed, until_warm, worker_of};
+use support::python::{
+    BROKEN, Classes, PIECE, RAMP, SCORE, bypassed, kind, until_bypassed, until_warm, worker_of,
+};
 use support::render::{Piece, Way};
 use support::sound::peak;
 use support::{Rig, backline, output, stderr, until};
-
-const PIECE: &str = r#"
-version = 1
-[[module]]
-type = "ramp"
-id = "ramp1"
-[[module]]
-type = "comb"
-id = "comb1"
-freq = 220.0
-[[module]]
-type = "out"
-id = "out"
-[[connect]]
-from = "ramp1"
-to = "comb1"
-gain = 0.1
-[[connect]]
-from = "comb1"
-to = "out.left"
-[[connect]]
-from = "ramp1"
-to = "out.right"
-gain = 0.5
-"#;
-const SCORE: &str = "0.1003 /set ramp1 freq 330.5\n0.25 /set comb1 ring 0.5\n0.4101 /set ramp1 freq 50\n";
 
 fn pid_of(worker: &Value) -> u32 {
     worker["pid"].as_u64().expect("a worker has a process") as u32

@@ -6,7 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use support::python::{Classes, RAMP, until_warm, worker_of};
+use support::python::{Classes, PIECE, RAMP, SCORE, until_warm, worker_of};
 use support::render::{Piece, Way};
 use support::sound::peak;
 use support::{Rig, file, until};
@@ -113,28 +113,6 @@ fn without_a_sandbox_nothing_is_refused_and_nothing_is_claimed() {
     assert_eq!(sandbox, json!({ "wanted": "none", "obtained": [], "refused_calls": 0 }));
     assert!(rig.stop().events.iter().all(|event| event["event"] != "refused_call"));
 }
-
-const PIECE: &str = r#"
-version = 1
-[[module]]
-type = "ramp"
-id = "ramp1"
-[[module]]
-type = "comb"
-id = "comb1"
-freq = 220.0
-[[module]]
-type = "out"
-id = "out"
-[[connect]]
-from = "ramp1"
-to = "comb1"
-gain = 0.1
-[[connect]]
-from = "comb1"
-to = "out.left"
-"#;
-const SCORE: &str = "0.1003 /set ramp1 freq 330.5\n0.25 /set comb1 ring 0.5\n";
 
 #[test]
 fn what_is_played_is_the_same_in_a_sandbox_however_often_a_worker_dies() {

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 /// Part of this program, so that it measures wherever it was copied to.
 const PROBE: &str = include_str!("../../benches/warmup/probe.py");
-/// A plug-in that nobody here wrote, of the Debian package zam-plugins.
-const PLUGIN: &str = "ladspa:ZamComp";
+/// Plug-ins that nobody here wrote, of the Debian package zam-plugins, one of each format.
+const PLUGINS: [&str; 3] = ["ladspa:ZamComp", "lv2:urn:zamaudio:ZamTube", "clap:com.zamaudio.ZamDelay"];
 /// Longest wait for a kind of worker.
 const LIMIT_NS: u64 = 90_000_000_000;
 /// Between two looks at a kind that warms up.
@@ -71,30 +71,36 @@ pub fn python(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
 
 /// Plug-ins that are warm: what a create costs.
 pub fn plugins(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
-    let options = options(run, "[kind.plugin]\ntrust = \"own\"\n", ["--plugin".into(), PLUGIN.into()])?;
-    let title = format!("this pool, plug-in ({PLUGIN}): create to /done");
-    let engine = start(run, &options, "plugin")?;
-    match engine.map(|engine| (engine.status().map(|status| offers(&status, PLUGIN)), engine)) {
-        Ok((Ok(true), engine)) => {
-            let mut times = Times::in_ms(title);
-            creates(&engine, PLUGIN, run.n, &mut times)?;
-            outcome.times.push(times);
-            engine.stop()
-        }
-        Ok((status, engine)) => {
-            status?;
-            outcome.figures.push((title, json!("missing; apt install zam-plugins")));
-            engine.stop()
-        }
+    let plugins = PLUGINS.into_iter().flat_map(|name| ["--plugin".into(), name.into()]);
+    let options = options(run, "[kind.plugin]\ntrust = \"own\"\n", plugins)?;
+    let title = |name: &str| format!("this pool, plug-in ({name}): create to /done");
+    let engine = match start(run, &options, "plugin")? {
+        Ok(engine) => engine,
         Err(why) => {
-            outcome.figures.push((title, json!(format!("missing: {why}"))));
-            Ok(())
+            let missing = json!(format!("missing: {why}"));
+            outcome.figures.extend(PLUGINS.map(|name| (title(name), missing.clone())));
+            return Ok(());
         }
+    };
+    let status = engine.status()?;
+    for name in PLUGINS {
+        if !offers(&status, name) {
+            outcome.figures.push((title(name), json!("missing; apt install zam-plugins")));
+            continue;
+        }
+        let mut times = Times::in_ms(title(name));
+        creates(&engine, name, run.n, &mut times)?;
+        outcome.times.push(times);
     }
+    engine.stop()
 }
 
 /// Options of `backline run`: settings of our own, and `more`.
-fn options(run: &Run<'_>, settings: &str, more: [OsString; 2]) -> anyhow::Result<Vec<OsString>> {
+fn options(
+    run: &Run<'_>,
+    settings: &str,
+    more: impl IntoIterator<Item = OsString>,
+) -> anyhow::Result<Vec<OsString>> {
     let path: PathBuf = run.folder.join("backline.toml");
     std::fs::write(&path, settings).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(["--config".into(), path.into()].into_iter().chain(more).collect())

@@ -8,6 +8,34 @@ use tempfile::TempDir;
 /// A folder of Python files.
 pub struct Classes(TempDir);
 
+/// A ramp into a comb filter, and beside it.
+pub const PIECE: &str = r#"
+version = 1
+[[module]]
+type = "ramp"
+id = "ramp1"
+[[module]]
+type = "comb"
+id = "comb1"
+freq = 220.0
+[[module]]
+type = "out"
+id = "out"
+[[connect]]
+from = "ramp1"
+to = "comb1"
+gain = 0.1
+[[connect]]
+from = "comb1"
+to = "out.left"
+[[connect]]
+from = "ramp1"
+to = "out.right"
+gain = 0.5
+"#;
+/// What happens in it, at odd times.
+pub const SCORE: &str = "0.1003 /set ramp1 freq 330.5\n0.25 /set comb1 ring 0.5\n0.4101 /set ramp1 freq 50\n";
+
 /// A module that declares all it remembers: a phasor.
 pub const RAMP: &str = r#"
 from backline import Module, Param
