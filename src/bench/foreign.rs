@@ -22,6 +22,8 @@ const PROBE: &str = include_str!("../../benches/warmup/probe.py");
 const PLUGINS: [&str; 3] = ["ladspa:ZamComp", "lv2:urn:zamaudio:ZamTube", "clap:com.zamaudio.ZamDelay"];
 /// Longest wait for a kind of worker.
 const LIMIT_NS: u64 = 90_000_000_000;
+/// Between two kills.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Between two looks at a kind that warms up.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -56,9 +58,11 @@ pub fn python(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
     let mut times = Times::in_ms("this pool, Python class: create to /done");
     creates(&engine, "probe", run.n, &mut times)?;
     outcome.times.push(times);
-    let mut deaths = Times::in_ms("this pool, Python worker: kill -9 to its slot ready again");
+    let mut deaths = Times::in_ms("this pool, Python worker: kill -9 to its slot ready again, one every 0.2 s");
     let slots = slots_of(&engine.status()?, "python");
     for turn in 0..run.n.min(RARE) {
+        // The zygote has one worker to spare, and needs a moment for the next.
+        std::thread::sleep(PAUSE);
         let slot = slots[turn as usize % slots.len()];
         let (pid, _) = worker_in(slot, &engine.status()?)?;
         let killed_ns = kill(pid)?;

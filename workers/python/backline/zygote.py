@@ -26,7 +26,7 @@ SPARE_NAME = "backline-spare"
 #: How long a new worker waits to be inherited by the engine.
 PARENT_LIMIT_S = 1.0
 #: After an order, before the next worker to spare is forked.
-REST_AFTER_S = 0.05
+REST_AFTER_S = 0.02
 REFUSED = 78
 
 Run = Callable[[list[str]], int]
