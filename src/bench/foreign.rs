@@ -58,7 +58,8 @@ pub fn python(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
     let mut times = Times::in_ms("this pool, Python class: create to /done");
     creates(&engine, "probe", run.n, &mut times)?;
     outcome.times.push(times);
-    let mut deaths = Times::in_ms("this pool, Python worker: kill -9 to its slot ready again, one every 0.2 s");
+    let mut deaths =
+        Times::in_ms("this pool, Python worker: kill -9 to its slot ready again, one every 0.2 s");
     let slots = slots_of(&engine.status()?, "python");
     for turn in 0..run.n.min(RARE) {
         // The zygote has one worker to spare, and needs a moment for the next.
