@@ -58,6 +58,24 @@ fn what_is_declared_is_exact_however_often_its_worker_dies() {
 }
 
 #[test]
+fn modules_lists_them_without_an_engine() {
+    let classes = Classes::of(&[("ramp.py", RAMP), ("typo.py", "def render(:\n")]);
+    let asked = |more: &[&str]| {
+        let mut command = backline();
+        command.arg("modules").args(classes.option()).args(more);
+        output(command)
+    };
+    let told = asked(&["ramp", "--json"]);
+    let row: Value = serde_json::from_slice(&told.stdout).expect("a line of JSON");
+    assert_eq!(
+        (&row["type"], &row["exact"], &row["params"][0]["max"]),
+        (&"ramp".into(), &true.into(), &1000.0.into())
+    );
+    assert!(stderr(&told).contains("typo.py gives no module type: SyntaxError"), "{}", stderr(&told));
+    assert!(stderr(&asked(&["rampp"])).contains("did you mean 'ramp'"));
+}
+
+#[test]
 fn files_that_are_no_modules_are_named_and_the_others_play() {
     let long_gone = "import no_such_library_anywhere\n";
     let files = [

@@ -326,11 +326,17 @@ pub struct AskArgs {
 }
 
 /// `backline modules`
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ModulesArgs {
     /// One type only, such as vco
     #[arg(value_name = "TYPE")]
     pub type_name: Option<String>,
+    /// Read settings from FILE instead of backline/backline.toml in the configuration folder
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Workers that are not ours.
+    #[command(flatten)]
+    pub kinds: KindArgs,
     /// Print JSON lines, one a type
     #[arg(long)]
     pub json: bool,

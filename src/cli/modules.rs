@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use anyhow::Context;
+use backline_abi::panel::Fault;
+
 use backline_dsp::module::{Modulation, Param, Port};
 use serde_json::json;
 
@@ -9,6 +12,10 @@ use super::args::ModulesArgs;
 use super::exit::Exit;
 use super::send::as_written;
 use crate::catalogue::{self, TypeRow};
+use crate::config::{self, Layer};
+use crate::kinds::describe::describe;
+use crate::kinds::find::find;
+use crate::kinds::route::answers_for;
 use crate::nearest::shown;
 
 mod price;
@@ -17,6 +24,7 @@ use price::price_ns;
 
 /// Prints the panels.
 pub fn run(args: &ModulesArgs) -> anyhow::Result<Exit> {
+    offer_other_kinds(args)?;
     let rows = match &args.type_name {
         None => catalogue::all(),
         Some(name) => match catalogue::find(name) {
@@ -38,6 +46,26 @@ pub fn run(args: &ModulesArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// Asks every other kind of worker that would be warm what it has. What gives no module type is told on standard error.
+fn offer_other_kinds(args: &ModulesArgs) -> anyhow::Result<()> {
+    let layer = args.kinds.layer(Layer::default());
+    let settings = config::load(layer, None, args.config.as_deref())?.settings;
+    let kinds = find(&settings)?;
+    for (index, kind) in kinds.iter().enumerate() {
+        let name = &kind.manifest.name;
+        let (panels, mut faults) =
+            describe(kind).with_context(|| format!("{name} workers cannot be asked"))?;
+        let unfit = catalogue::add(index + 1, &panels, |type_name| {
+            answers_for(&kinds, &settings.routes, index + 1, type_name)
+        });
+        faults.extend(unfit.into_iter().map(|unfit| Fault { name: unfit.name, reason: unfit.reason }));
+        for fault in faults {
+            eprintln!("backline: {name}: {} gives no module type: {}", fault.name, fault.reason);
+        }
+    }
+    Ok(())
 }
 
 fn as_json(row: &TypeRow, price_ns: Option<f64>) -> serde_json::Value {

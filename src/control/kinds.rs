@@ -8,7 +8,7 @@ use super::Conductor;
 use crate::catalogue::{self, NATIVE};
 use crate::kinds::Kind;
 use crate::kinds::manifest::Sandbox;
-use crate::kinds::route::{Routes, route};
+use crate::kinds::route::{Routes, answers_for};
 use crate::pool::Heard;
 use backline_abi::panel::{Fault, Line, Panel};
 use serde_json::{Value, json};
@@ -193,11 +193,7 @@ impl Conductor {
         }
         let (all, routes): (Vec<Kind>, _) =
             (self.kinds.all.iter().map(|warmed| warmed.kind.clone()).collect(), self.kinds.routes.clone());
-        let is_native = |name: &str| catalogue::find(name).is_some_and(|row| row.kind == NATIVE);
-        let is_routed = |name: &str| {
-            let offers = |kind: usize| kind == index + 1 || (kind == NATIVE && is_native(name));
-            route(&all, &routes, name, offers) == Some(index + 1)
-        };
+        let is_routed = |name: &str| answers_for(&all, &routes, index + 1, name);
         let replaced = |name: &str| said.iter().any(|panel| panel.name == name) && is_routed(name);
         catalogue::withdraw(NATIVE, |name| !replaced(name));
         let unfit = catalogue::add(index + 1, &said, is_routed);

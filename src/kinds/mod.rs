@@ -2,9 +2,10 @@
 //! `workers/abi`: Python, plug-ins, C.
 //!
 //! In: manifests ([`manifest`], `worker.toml`), and what the settings say of them. Out: [`Kind`]s that can be started, and
-//! which of them answers for the name of a module type ([`route`]).
+//! which of them answers for the name of a module type ([`route`]); what they have to say without an engine ([`describe`]).
 //! Thread: main, at start. Refused: manifests with wrong keys, kinds that cannot be started, with the file and the remedy.
 
+pub mod describe;
 pub mod find;
 pub mod manifest;
 pub mod route;

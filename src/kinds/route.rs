@@ -2,7 +2,7 @@
 //! our own, else the first kind with a pattern for it.
 
 use super::Kind;
-use crate::catalogue::NATIVE;
+use crate::catalogue::{self, NATIVE};
 use std::collections::BTreeMap;
 use wildmatch::WildMatch;
 
@@ -32,6 +32,12 @@ pub fn route(
     says(&|types| types == type_name)
         .or_else(|| offers(NATIVE).then_some(NATIVE))
         .or_else(|| says(&|types| WildMatch::new(types).matches(type_name)))
+}
+
+/// Whether the kind of this number, which offers `type_name`, is the one that answers for it.
+pub fn answers_for(kinds: &[Kind], routes: &Routes, kind: usize, type_name: &str) -> bool {
+    let is_native = catalogue::find(type_name).is_some_and(|row| row.kind == NATIVE);
+    route(kinds, routes, type_name, |other| other == kind || (other == NATIVE && is_native)) == Some(kind)
 }
 
 #[cfg(test)]

@@ -39,6 +39,6 @@ fn json_has_what_the_text_has() {
 
 #[test]
 fn an_unknown_type_is_a_failure() {
-    let args = ModulesArgs { type_name: Some("vcoo".to_owned()), json: false };
+    let args = ModulesArgs { type_name: Some("vcoo".to_owned()), ..ModulesArgs::default() };
     assert_eq!(run(&args).unwrap(), Exit::Failure);
 }
