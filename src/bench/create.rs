@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Chains of four modules that sound in the loaded run: 16 x 4 = 64 modules.
 const CHAINS: usize = 16;
+/// What that is called.
+pub(super) const FIRST_SAMPLE: &str = "create sent to first sample in the mix, by sample index";
 /// Creates whose first sample is looked up.
 const FIRST_SAMPLES: u64 = 200;
 /// Pauses between creates cycle through these, so that they meet every phase of a block.
@@ -50,7 +52,7 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
     creates(&engine, "vco", n, &mut idle)?;
     figures.extend(Counts::take(&engine)?.since(&before, "idle"));
 
-    let offsets = first_samples(&engine)?;
+    let offsets = first_samples(&engine, "noise")?;
     let mut sounding = Times::new("create to /done, 64 modules sounding", &[(0.99, 500.0)]);
     play_chains(&engine)?;
     let before = Counts::take(&engine)?;
@@ -63,7 +65,7 @@ fn measure(settings: &Settings, n: u64, folder: &std::path::Path) -> anyhow::Res
     figures.push(("blocks over the whole run".to_owned(), status["audio"]["blocks"].clone()));
     engine.stop()?;
 
-    let first = look_up(&wav, &offsets, settings, &mut figures)?;
+    let first = look_up(&wav, &offsets, settings, Times::new(FIRST_SAMPLE, &[]), &mut figures)?;
     let settings = json!({
         "block_frames": settings.block_frames, "rate_hz": settings.rate_hz, "workers": settings.workers,
         "audio": "null", "realtime": status["audio"]["realtime"], "refused": status["refused"], "n": n,
@@ -128,12 +130,12 @@ fn play_chains(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// Creates noise that goes to the output at once; returns the frame at which each datagram was sent.
-fn first_samples(engine: &Engine) -> anyhow::Result<Vec<f64>> {
+pub(super) fn first_samples(engine: &Engine, type_name: &str) -> anyhow::Result<Vec<f64>> {
     engine.ask(&packet("/create", vec![text("out"), text("out")])?, 1)?;
     let bundle = OscPacket::Bundle(OscBundle {
         timetag: OscTime { seconds: 0, fractional: 1 },
         content: vec![
-            message("/create", vec![text("noise"), text("heard")]),
+            message("/create", vec![text(type_name), text("heard")]),
             message("/connect", vec![text("heard"), text("out")]),
         ],
     });
@@ -154,10 +156,11 @@ fn first_samples(engine: &Engine) -> anyhow::Result<Vec<f64>> {
 }
 
 /// Finds the first sample of each create in the recording.
-fn look_up(
+pub(super) fn look_up(
     wav: &std::path::Path,
     sent: &[f64],
     settings: &Settings,
+    mut times: Times,
     figures: &mut Vec<(String, Value)>,
 ) -> anyhow::Result<Times> {
     let block = u64::from(settings.block_frames);
@@ -165,7 +168,6 @@ fn look_up(
     let mut reader = hound::WavReader::open(wav).context("the engine's recording cannot be read")?;
     let samples: Vec<f32> = reader.samples::<f32>().collect::<Result<_, _>>()?;
     let block_us = block as f64 * 1e6 / rate_hz;
-    let mut times = Times::new("create sent to first sample in the mix, by sample index", &[]);
     let (mut at_boundary, mut in_time) = (0, 0);
     for sent in sent {
         let from = sent.max(0.0) as usize;

@@ -4,7 +4,7 @@
 //! In:  a Python class of our own, and a plug-in if the machine has it. Out: rows; what cannot be measured is named, with
 //! what brings it.
 
-use super::create::creates;
+use super::create::{FIRST_SAMPLE, creates, first_samples, look_up};
 use super::engine::Engine;
 use super::machine;
 use super::outcome::{Outcome, Times};
@@ -71,7 +71,24 @@ pub fn python(run: &Run<'_>, outcome: &mut Outcome) -> anyhow::Result<()> {
         deaths.record_ns(now_ns() - killed_ns);
     }
     outcome.times.push(deaths);
-    engine.stop()
+    engine.stop()?;
+    first_sample(run, &options, outcome)
+}
+
+/// When a Python class is heard, found by its sample in a recording.
+fn first_sample(run: &Run<'_>, options: &[OsString], outcome: &mut Outcome) -> anyhow::Result<()> {
+    let wav = run.folder.join("first.wav");
+    let recording = [&["--record".into(), wav.clone().into()], options].concat();
+    let engine = start(run, &recording, "python")?.map_err(anyhow::Error::msg)?;
+    let sent = first_samples(&engine, "probe")?;
+    engine.stop()?;
+    let times = Times::in_ms(format!("this pool, Python class: {FIRST_SAMPLE}"));
+    let mut figures = Vec::new();
+    outcome.times.push(look_up(&wav, &sent, run.settings, times, &mut figures)?);
+    outcome
+        .figures
+        .extend(figures.into_iter().map(|(name, value)| (format!("this pool, Python class: {name}"), value)));
+    Ok(())
 }
 
 /// Plug-ins that are warm: what a create costs.
