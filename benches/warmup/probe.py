@@ -6,12 +6,12 @@ from scipy.signal import lfilter
 
 
 class Probe(Module):
-    """Low-passed ramp."""
+    """Low-passed sine: without an offset, so that nothing of it is left when it is freed."""
 
-    params = [Param("freq", "how often it rises", unit="Hz", min=1, max=1000, default=100)]
+    params = [Param("freq", "its pitch", unit="Hz", min=1, max=8000, default=4000)]
     state = {"phase": 0.0, "memory": np.zeros(1)}
 
     def render(self, inputs, params, out):
         phase = self.phase + np.cumsum(np.full(out.shape[1], params.freq / self.rate_hz))
         self.phase = phase[-1] % 1.0
-        out[0], self.memory = lfilter([0.1], [1, -0.9], phase % 1.0, zi=self.memory)
+        out[0], self.memory = lfilter([0.5], [1, -0.5], np.sin(2 * np.pi * phase), zi=self.memory)
