@@ -180,6 +180,22 @@ fn a_zygote_that_is_killed_comes_back_and_its_workers_play_on() {
 }
 
 #[test]
+fn a_set_with_python_modules_comes_back_when_the_engine_is_killed() {
+    let classes = Classes::of(&[("ramp.py", RAMP)]);
+    let mut rig = Rig::kept(&[&classes.option()[..], &["--session", "python-comes-back"]].concat());
+    until_warm(&mut rig, "python");
+    rig.must_all(&["/create ramp 1", "/create out out", "/connect ramp1 out.left", "/set ramp1 freq 321"]);
+    rig.until_journaled();
+    let before = rig.modules();
+    signal(rig.pid, Signal::KILL);
+    rig.started_again();
+    assert_eq!(rig.ready["recovered_modules"], 2, "{}", rig.log());
+    assert_eq!(rig.modules(), before);
+    assert_eq!(worker_of(&mut rig, "ramp1")["kind"], "python");
+    rig.stop();
+}
+
+#[test]
 fn who_asks_too_early_is_told_what_is_still_warming() {
     let slow = format!("import time\ntime.sleep(1)\n{RAMP}");
     let classes = Classes::of(&[("ramp.py", &slow)]);

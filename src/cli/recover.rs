@@ -29,6 +29,8 @@ pub struct Recovery {
     kept: Option<Kept>,
     folder: Option<Arc<Folder>>,
     past: Past,
+    /// The journal as it was found, until [`Recovery::settle`].
+    bytes: Vec<u8>,
     /// Why there will be no journal.
     no_journal: Option<String>,
     /// Not everything in the old journal could be brought back.
@@ -51,6 +53,7 @@ impl Recovery {
             kept: kept.cloned(),
             folder: None,
             past: Past::default(),
+            bytes: Vec::new(),
             no_journal: None,
             must_keep_aside: false,
         };
@@ -75,12 +78,27 @@ impl Recovery {
             Err(refusal) => return Err(refusal.into()),
         };
         self.past = journal::read(&bytes).with_context(|| path.display().to_string())?;
+        self.bytes = bytes;
+        self.folder = Some(folder);
+        Ok(())
+    }
+
+    /// Whether a line was not understood: it may be about a module type that another kind of worker has.
+    pub fn is_waiting(&self) -> bool {
+        self.past.bad_line.is_some()
+    }
+
+    /// All module types are known that will be: what was not understood is read again, and told if it still is not.
+    pub fn settle(&mut self) -> anyhow::Result<()> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let Some(folder) = self.folder.as_ref().filter(|_| self.is_waiting()) else { return Ok(()) };
+        let path = folder.path_of(&self.name);
+        self.past = journal::read(&bytes).with_context(|| path.display().to_string())?;
         if let Some(bad_line) = &self.past.bad_line {
             let records = self.past.records;
             tracing::warn!("{}, {bad_line}; the {records} records before it are good", path.display());
             self.must_keep_aside = !bad_line.is_torn();
         }
-        self.folder = Some(folder);
         Ok(())
     }
 

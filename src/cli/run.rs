@@ -87,13 +87,14 @@ fn play(args: &RunArgs, set: Option<Set>, kinds: &[Kind], mut settings: Settings
     let (mut conductor, cycle) = control::start(&settings, kinds, &mut |progress| warmth.show(progress))?;
     let warm_ms = warmth.warm_ms();
     let mut news = Vec::new();
-    if recovery.is_due() || set.as_ref().is_some_and(Set::is_waiting) {
+    if recovery.is_due() || recovery.is_waiting() || set.as_ref().is_some_and(Set::is_waiting) {
         conductor.await_kinds(&mut |more| {
             more.iter().for_each(|event| warmth.show_news(event));
             news.extend(more);
         });
     }
     warmth.finish();
+    recovery.settle()?;
     let (handle, tap) = tap::tap(input);
     let work = FileWork::start(settings.patches.as_deref(), settings.recordings.as_deref()).context(
         "cannot start the threads that work on files; is the limit on processes reached (ulimit -u)?",
