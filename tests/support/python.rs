@@ -125,12 +125,13 @@ pub fn until_warm(rig: &mut Rig, name: &str) {
     });
 }
 
-/// The worker that plays the module `id`.
+/// The worker that plays the module `id`, once there is one: between a death and the next worker that is ready there may
+/// be none.
 pub fn worker_of(rig: &mut Rig, id: &str) -> Value {
-    let workers = rig.workers();
     let plays =
-        |worker: &&Value| worker["modules"].as_array().is_some_and(|ids| ids.iter().any(|it| it == id));
-    workers.iter().find(plays).unwrap_or_else(|| panic!("nobody plays {id}: {workers:?}")).clone()
+        |worker: &Value| worker["modules"].as_array().is_some_and(|ids| ids.iter().any(|it| it == id));
+    let found = wait_for(|| rig.workers().into_iter().find(plays));
+    found.unwrap_or_else(|| panic!("nobody plays {id}: {:?}", rig.workers()))
 }
 
 /// Waits until the module `id` is bypassed.
